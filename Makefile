@@ -1,0 +1,63 @@
+# Everything runs in .venv, which is made on first use from the hashed requirements files.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean preflight
+
+help:
+	@echo "make demo    set everything up and run the main job on example-state, in ./demo"
+	@echo "make test    set everything up, run all checks and the whole test suite"
+	@echo "make check   formatting, lint, types and the floors"
+	@echo "make bench   measure"
+	@echo "make lock    pin the dependencies anew (needs uv)"
+	@echo "make clean   remove what the other targets have made"
+	@echo "PYTHON=... chooses the interpreter (now $(PYTHON))"
+
+preflight:
+	@.ci/preflight
+
+# The demo needs the run-time requirements only; a development installation contains them.
+.venv/.ready: requirements.txt pyproject.toml | preflight
+	@echo "Setting up .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.ready-dev: requirements-dev.txt .venv/.ready | preflight
+	@echo "Installing the development tools (once) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: .venv/.ready
+	@$(BIN)/stateguard demo ./demo
+
+check: .venv/.ready-dev
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "Not formatted; '$(BIN)/ruff format' does it."; exit 1; }
+	@$(BIN)/mypy --no-error-summary stateguard
+	@if find example-state -name '*.py' | grep -q .; then $(BIN)/mypy --no-error-summary example-state; fi
+	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@echo "Checks passed: ruff, mypy, import-linter."
+
+test: check
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	@.ci/coverage-pure $(BIN)/coverage
+
+bench: .venv/.ready-dev
+	@$(BIN)/python benchmarks/run.py
+
+lock:
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml --group build -o requirements.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+clean:
+	@rm -rf .venv demo build dist .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

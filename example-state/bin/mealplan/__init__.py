@@ -1,0 +1,1 @@
+"""The meal-planning agents: a small deterministic rule engine behind HTTP."""

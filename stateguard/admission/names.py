@@ -1,0 +1,153 @@
+"""Paths, modes and symbolic links that may come in: rules over bytes, stricter than git's own."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from stateguard.config.problem import Problem, clipped
+from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK
+
+MAX_COMPONENT_BYTES = 255
+MAX_PATH_BYTES = 1024
+MAX_TARGET_BYTES = 1024
+
+_SUBMODULE = 0o160000
+_MODES = (REGULAR, EXECUTABLE, SYMLINK)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060\u206a-\u206f\ufeff]")
+_GIT = re.compile(r"\.git[ .]*(?:[:\\].*)?|git~[0-9]+", re.IGNORECASE)
+_OWN = ".stateguard"
+
+
+def shown_path(path: bytes) -> str:
+    r"""Return a path as text; bytes that are not UTF-8 become ``\xNN``."""
+    return clipped(path.decode("utf-8", "backslashreplace"), 1100)
+
+
+def path_problems(path: bytes, mode: int) -> list[Problem]:
+    """Return what is wrong with a path and the mode of what lies there; empty if both may come in."""
+    shown = shown_path(path)
+    problems = [Problem(shown, 0, "mode", message) for message in _mode_messages(mode)]
+    if len(path) > MAX_PATH_BYTES:
+        problems.append(Problem(shown, 0, "path", f"the path has more than {MAX_PATH_BYTES} bytes; shorten it"))
+    try:
+        text = path.decode("utf-8")
+    except UnicodeDecodeError:
+        return [*problems, Problem(shown, 0, "path", "the path is not UTF-8; rename it")]
+    messages: dict[str, None] = {}
+    if unicodedata.normalize("NFC", text) != text:
+        messages["the path is not in Unicode normal form C; rename it"] = None
+    if text.split("/")[0].casefold().startswith(_OWN):
+        messages[f"names that begin with {_OWN} belong to the guard; rename it"] = None
+    for component in text.split("/"):
+        messages.update(dict.fromkeys(_component_messages(component)))
+    return [*problems, *(Problem(shown, 0, "path", message) for message in messages)]
+
+
+def _mode_messages(mode: int) -> list[str]:
+    if mode in _MODES:
+        return []
+    if mode == _SUBMODULE:
+        return ["submodules are not supported; add the files themselves"]
+    return [f"the mode {mode:o} is none of 100644, 100755 and 120000; write the tree with git add"]
+
+
+def _component_messages(component: str) -> list[str]:
+    """Return what is wrong with one name between slashes."""
+    if not component:
+        return ["the path has an empty component; remove the extra slash"]
+    if component in (".", ".."):
+        return [f"the path has the component {component}; write it without"]
+    messages = []
+    if _CONTROL.search(component):
+        messages.append("the path has a control character; rename it")
+    if _IGNORABLE.search(component):
+        messages.append("the path has an invisible character; rename it")
+    if "\\" in component:
+        messages.append("the path has a backslash; use / between directories")
+    if is_git(component):
+        messages.append("a name that some file systems take for .git is not let in; rename it")
+    if component.startswith("-"):
+        messages.append("a name that begins with - is taken for an option; rename it")
+    if component.endswith((" ", ".")):
+        messages.append("a name that ends with a blank or a dot is lost on some file systems; rename it")
+    if len(component.encode()) > MAX_COMPONENT_BYTES:
+        messages.append(f"a name in the path has more than {MAX_COMPONENT_BYTES} bytes; shorten it")
+    return messages
+
+
+def is_git(component: str) -> bool:
+    """Say whether some file system would take a name for ``.git``: by case, NTFS streams, ignorable characters."""
+    return _GIT.fullmatch(_IGNORABLE.sub("", component)) is not None
+
+
+def symlink_problem(path: str, target: bytes) -> Problem | None:
+    """Return what is wrong with where a symbolic link points, or None.
+
+    ``..`` may only stand at the beginning: behind a name it would depend on what that name links to.
+    """
+    message = _target_message(path, target)
+    return Problem(path, 0, "symlink", message) if message else None
+
+
+def _target_message(path: str, target: bytes) -> str | None:
+    if not target or len(target) > MAX_TARGET_BYTES:
+        return f"the link's target must have 1 to {MAX_TARGET_BYTES} bytes; shorten it"
+    try:
+        text = target.decode("utf-8")
+    except UnicodeDecodeError:
+        return "the link's target is not UTF-8; rename what it points to"
+    if _CONTROL.search(text) or "\\" in text:
+        return "the link's target has a control character or a backslash; rename what it points to"
+    if text.startswith("/"):
+        return "the link is absolute; make it relative"
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    up = next((n for n, part in enumerate(parts) if part != ".."), len(parts))
+    if up > path.count("/"):
+        return "the link leads out of the state; point it inside"
+    if ".." in parts[up:]:
+        return "the link has .. behind a name; write the target without"
+    if any(is_git(part) for part in parts):
+        return "the link leads into .git; point it elsewhere"
+    return None
+
+
+def collisions(paths: Iterable[str]) -> list[Problem]:
+    """Return the paths and directories that differ from an earlier one by case only, or are file and directory."""
+    spelled: dict[str, str] = {}
+    files: set[str] = set()
+    problems = []
+    for path in sorted(paths):
+        files.add(path)
+        for name in _not_yet_seen(path, spelled):
+            folded = _folded(name)
+            other = spelled.setdefault(folded, name)
+            if other != name:
+                message = f"this differs from {other} by case only; rename one of them"
+                problems.append(Problem(name, 0, "collision", message))
+    both = sorted(files & {directory for path in files for directory in _above(path)})
+    return [*problems, *(Problem(p, 0, "collision", "this is a file and a directory; rename one") for p in both)]
+
+
+def _not_yet_seen(path: str, spelled: dict[str, str]) -> list[str]:
+    """Return the path and those directories above it that are not noted in this very spelling, nearest first."""
+    new = [path]
+    for directory in _above(path):
+        if spelled.get(_folded(directory)) == directory:
+            break
+        new.append(directory)
+    return new
+
+
+def _above(path: str) -> Iterable[str]:
+    end = path.rfind("/")
+    while end > 0:
+        path = path[:end]
+        yield path
+        end = path.rfind("/")
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())

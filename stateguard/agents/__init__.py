@@ -1,0 +1,1 @@
+"""The agents' processes: started, supervised, stopped, and taken over from a guard that died."""

@@ -1,0 +1,144 @@
+"""One agent's process: started in a session of its own, or found; known by a pidfd until it ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from stateguard.errors import AgentsError
+from stateguard.host.clock import boot_seconds, wall_seconds
+from stateguard.host.command import clean_environment, end_group
+from stateguard.host.process import ProcessIdentity, identify, open_pidfd
+from stateguard.model.agent import AgentSpec
+
+VARIABLE = "STATEGUARD_AGENT"
+"""Environment variable that marks an agent: ``<home's id>:<name>:<start of the specification's digest>``."""
+
+_ROTATE_BYTES = 10 * 1024 * 1024
+_LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class ProgramError(Exception):
+    """The agent's program cannot be executed; the text says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process and the descriptor that turns readable when it ends; its pid is its group's number too."""
+
+    identity: ProcessIdentity
+    pidfd: int
+
+    @property
+    def pid(self) -> int:
+        """Process id and number of its process group."""
+        return self.identity.pid
+
+    def ended(self) -> bool:
+        """Say whether it has ended; a zombie has."""
+        poller = select.poll()
+        poller.register(self.pidfd, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def reap(self, *, with_group: bool) -> int | None:
+        """Collect a process that has ended and close its descriptor.
+
+        With its group, what is left of that is killed first: until then the zombie keeps the group's number from
+        being given to somebody else.
+
+        Returns:
+            Its exit status, negative for a signal; None if it was somebody else's child.
+        """
+        if with_group:
+            end_group(self.pid)
+        try:
+            result = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            return None
+        finally:
+            self.release()
+        if result is None:
+            return None
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+    def release(self) -> None:
+        """Close the descriptor; the process is not touched."""
+        os.close(self.pidfd)
+
+
+def spawn(spec: AgentSpec, live: Path, log: Path, mark: str) -> Child:
+    """Start an agent in the live directory, its output appended to a log.
+
+    Raises:
+        ProgramError: its program cannot be executed.
+        AgentsError: the log cannot be opened, or the live directory is missing.
+    """
+    environment = clean_environment(dict(spec.environment)) | {VARIABLE: mark}
+    output = _open_log(log)
+    try:
+        process = subprocess.Popen(
+            list(spec.command),
+            cwd=live,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        if not live.is_dir():
+            message = f"the live directory {live} is missing"
+            raise AgentsError(message, next_step="bring it back: stateguard recover") from error
+        raise ProgramError(_why(spec.command[0], error)) from error
+    finally:
+        os.close(output)
+    # This runtime follows the child by its pidfd and reaps it by that, and on close leaves it running. A Popen object
+    # that has a return code does neither: no second reaping behind our back, no warning about a child that runs on.
+    process.returncode = 0
+    return Child(identify(process.pid) or ProcessIdentity(process.pid, 0), os.pidfd_open(process.pid))
+
+
+def take_over(identity: ProcessIdentity) -> Child | None:
+    """Return a process that is running already; None if it has ended."""
+    pidfd = open_pidfd(identity)
+    return None if pidfd is None else Child(identity, pidfd)
+
+
+def began_at(identity: ProcessIdentity) -> float:
+    """Return when a process began, as Unix time in seconds."""
+    return wall_seconds() - boot_seconds() + identity.began_ticks / os.sysconf("SC_CLK_TCK")
+
+
+def describe(status: int | None) -> str:
+    """Return how a process ended, for people."""
+    if status is None:
+        return "ended, nobody knows with which status"
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        return f"killed by signal {signal.Signals(-status).name.removeprefix('SIG')}"
+    except ValueError:  # real-time signals have numbers only
+        return f"killed by signal {-status}"
+
+
+def _open_log(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > _ROTATE_BYTES:
+            path.replace(path.with_name(path.name + ".1"))
+        return os.open(path, _LOG_FLAGS, 0o600)
+    except OSError as error:
+        message = f"the log {path} cannot be opened: {error.strerror}"
+        raise AgentsError(message, next_step="check the directory, its owner and the space left on the disk") from error
+
+
+def _why(program: str, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{program}: no such program"
+    if isinstance(error, PermissionError):
+        return f"{program}: may not be executed"
+    return f"{program}: {error.strerror if isinstance(error, OSError) else error}"

@@ -1,0 +1,92 @@
+"""End an agent: drain, signal, patience, then KILL; always its whole process group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from stateguard.host import http
+from stateguard.host.command import end_group
+from stateguard.host.logs import warn
+from stateguard.host.process import ProcessIdentity, alive, group_members, signal_group
+from stateguard.model.agent import StopPolicy
+
+_AFTER_SIGNAL_SECONDS = 2.0
+_AFTER_KILL_SECONDS = 2.0
+_SHORTEST_NAP_SECONDS = 0.002
+_LONGEST_NAP_SECONDS = 0.05
+
+
+def end(leader: ProcessIdentity, policy: StopPolicy) -> bool:
+    """End the process group that an agent leads; say whether nothing of it is left.
+
+    As with Kubernetes, draining uses up the grace period; at least two seconds of it (if it is that long) are kept for
+    the time after the signal.
+    """
+    if not remains(leader):
+        return True
+    give_up_at = time.monotonic() + policy.grace_period_seconds
+    if policy.drain_url:
+        _drain(policy.drain_url, policy.grace_period_seconds)
+        least = min(policy.grace_period_seconds, _AFTER_SIGNAL_SECONDS)
+        give_up_at = max(give_up_at, time.monotonic() + least)
+    try:
+        signal_group(leader.pid, _signal(policy.signal))
+    except PermissionError as error:
+        warn("an agent's process group may not be signalled", group=leader.pid, error=str(error))
+    if _gone_by(leader, give_up_at):
+        return True
+    end_group(leader.pid)
+    return _gone_by(leader, time.monotonic() + _AFTER_KILL_SECONDS)
+
+
+def end_all(leaders: Iterable[tuple[ProcessIdentity, StopPolicy]]) -> bool:
+    """End several process groups at once; say whether nothing is left of any."""
+    wanted = list(leaders)
+    if not wanted:
+        return True
+    with ThreadPoolExecutor(len(wanted), thread_name_prefix="end-agent") as pool:
+        return all(list(pool.map(lambda pair: end(*pair), wanted)))
+
+
+def remains(leader: ProcessIdentity) -> bool:
+    """Say whether anything lives of the group that a process leads, or led until a moment ago."""
+    return alive(leader) or _group_lives(leader.pid)
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        with contextlib.suppress(PermissionError):  # somebody lives, as somebody else
+            os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return bool(group_members(group))  # the kernel's answer counts zombies too
+
+
+def _gone_by(leader: ProcessIdentity, give_up_at: float) -> bool:
+    nap = _SHORTEST_NAP_SECONDS
+    while remains(leader):
+        left = give_up_at - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(nap, left))
+        nap = min(nap * 1.5, _LONGEST_NAP_SECONDS)
+    return True
+
+
+def _drain(url: str, timeout_seconds: float) -> None:
+    try:
+        answer = http.request(url, method="POST", timeout_seconds=timeout_seconds)
+    except (OSError, ValueError) as error:
+        warn("an agent could not be drained; it is stopped all the same", url=url, error=str(error))
+        return
+    if not 200 <= answer.status < 300:  # noqa: PLR2004 - what HTTP calls success
+        warn("an agent refused to drain; it is stopped all the same", url=url, status=answer.status)
+
+
+def _signal(name: str) -> signal.Signals:
+    return signal.Signals.__members__.get(f"SIG{name.removeprefix('SIG')}", signal.SIGTERM)

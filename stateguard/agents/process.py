@@ -1,0 +1,320 @@
+"""The embedded runtime: agents are processes in sessions of their own, which outlive the guard.
+
+The guard may be killed at any instruction. A process carries a mark in its environment from the moment its program
+runs, and stands in the registry a moment later; :meth:`ProcessRuntime.adopt` finds it by either.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from stateguard import faults
+from stateguard.agents.child import Child, ProgramError, began_at, describe, spawn, take_over
+from stateguard.agents.ending import end, end_all, remains
+from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out
+from stateguard.agents.registry import Entry, Registry, spec_digest
+from stateguard.agents.restart import FATAL_EXITS, FATAL_WITHIN_SECONDS, RUNNING_AFTER_SECONDS, after_exit
+from stateguard.agents.watch import Watch
+from stateguard.errors import AgentsError
+from stateguard.host.clock import boot_id, boot_seconds, wall_seconds
+from stateguard.host.home import Home
+from stateguard.host.logs import failure, warn
+from stateguard.host.process import ProcessIdentity, alive
+from stateguard.model.agent import AgentSpec, StopPolicy
+from stateguard.model.health import ALIVE, AgentState, AgentStatus
+
+
+@dataclass(slots=True)
+class _Agent:
+    """What is known of one agent, under the runtime's lock.
+
+    ``turn`` lets one command at a time start or stop it. ``due_at`` (boot clock) is when a restart is due, or when a
+    starting agent counts as running. ``left`` is the leader of a group that survived KILL.
+    """
+
+    name: str
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    spec: AgentSpec | None = None
+    state: AgentState = AgentState.STOPPED
+    child: Child | None = None
+    revision: str = ""
+    started_at: float | None = None
+    exits: int = 0
+    exits_at: tuple[float, ...] = ()
+    message: str = ""
+    due_at: float | None = None
+    stopping: bool = False
+    left: ProcessIdentity | None = None
+
+    def status(self) -> AgentStatus:
+        alive = self.state in ALIVE and self.child is not None
+        return AgentStatus(
+            name=self.name,
+            state=self.state,
+            pid=self.child.pid if alive and self.child else None,
+            running=self.revision if alive else None,
+            started_at=self.started_at if alive else None,
+            exits=self.exits,
+            message=self.message,
+        )
+
+
+class ProcessRuntime:
+    """Runs agents as processes; see :class:`stateguard.agents.runtime.AgentRuntime`."""
+
+    def __init__(self, live: Path, home: Home, identity: str, changed: Callable[[str], None]) -> None:
+        """Supervise nothing yet.
+
+        Args:
+            live: the agents' working directory.
+            home: its ``run`` and ``logs`` directories are used.
+            identity: the home's unique id, without a colon.
+            changed: called with an agent's name, outside of all locks, whenever its state has changed; usually in the
+                supervising thread, so it must not wait for long.
+        """
+        self._live, self._home, self._identity, self._changed = live, home, identity, changed
+        self._registry = Registry(home.run / "agents.json")
+        self._lock = threading.Lock()
+        self._agents: dict[str, _Agent] = {}
+        self._shown: dict[str, AgentStatus] = {}
+        self._news: list[str] = []
+        self._closed = False
+        self._watch = Watch(self._watched, self._act)
+
+    def statuses(self) -> dict[str, AgentStatus]:
+        """Return what is known of every agent, by name."""
+        return dict(self._shown)
+
+    def start(self, spec: AgentSpec, revision: str) -> None:
+        """Start an agent and supervise it; does nothing if it runs.
+
+        Raises:
+            AgentsError: its log cannot be opened, the live directory is missing, or this runtime is closed.
+        """
+        agent = self._agent(spec.name)
+        try:
+            with agent.turn, self._lock:
+                self._require_open()
+                self._notice(agent)
+                if agent.state in ALIVE:
+                    return
+                agent.spec, agent.revision = spec, revision
+                agent.exits, agent.exits_at = 0, ()
+                self._launch(agent, spec)
+        finally:
+            self._tell()
+
+    def stop(self, name: str) -> bool:
+        """End an agent by its stop policy; say whether nothing of it is left.
+
+        Raises:
+            AgentsError: this runtime is closed.
+        """
+        with self._lock:
+            self._require_open()
+            agent = self._agents.get(name)
+        if agent is None:
+            return True
+        with agent.turn:
+            with self._lock:
+                self._require_open()
+                self._notice(agent)
+                agent.stopping, agent.due_at = True, None
+                leader = agent.child.identity if agent.child else agent.left
+                policy = agent.spec.stop if agent.spec else StopPolicy()
+            faults.point("agents.stop")
+            gone = leader is None or end(leader, policy)
+            with self._lock:
+                self._notice(agent)
+                agent.state, agent.left = AgentState.STOPPED, None if gone else leader
+                agent.message = "" if gone else "stopped, but something of it survived KILL"
+                if gone and not self._closed:
+                    self._registry.remove([name])
+                self._show(agent)
+        self._tell()
+        return gone
+
+    def adopt(self, specs: Mapping[str, AgentSpec]) -> None:
+        """Take over agents that run from before, and end those that these specs do not describe.
+
+        Raises:
+            AgentsError: this runtime is closed.
+        """
+        with self._lock:
+            self._require_open()
+            mine = {agent.child.identity: name for name, agent in self._agents.items() if agent.child}
+            entries = self._registry.entries()
+        found, lost = look(self._identity, entries)
+        digests = {name: spec_digest(spec) for name, spec in specs.items() if name not in mine.values()}
+        keep, leave = sort_out([one for one in found if one.identity not in mine], digests, lost)
+        if leave:
+            warn("agents that nobody describes are ended", processes={f.identity.pid: f.name for f in leave})
+        if not end_all((f.identity, specs[f.name].stop if f.name in specs else StopPolicy()) for f in leave):
+            warn("not all of them ended")
+        end_orphans(self._identity)
+        with self._lock:
+            self._registry.remove(entries.keys() - keep.keys() - set(mine.values()))
+            self._require_open()
+            entries_now = [
+                self._adopted(spec, keep.get(name)) for name, spec in specs.items() if name not in mine.values()
+            ]
+            self._registry.put(*[entry for entry in entries_now if entry])
+        self._watch.wake()
+        self._tell()
+
+    def look(self) -> None:
+        """See which recorded agents run, without supervising or ending any: for reading while no guard is at work."""
+        with self._lock:
+            for name, entry in self._registry.entries().items():
+                if entry.boot_id == boot_id() and alive(entry.identity):
+                    pid, running = entry.pid, entry.revision
+                    status = AgentStatus(name, AgentState.RUNNING, pid, running, entry.started_at)
+                    self._shown = {**self._shown, name: status}
+
+    def label(self, names: Iterable[str], revision: str) -> None:
+        """Report a revision as the one these agents run."""
+        with self._lock:
+            entries = []
+            for agent in [self._agents[name] for name in names if name in self._agents]:
+                agent.revision = revision
+                self._show(agent)
+                if agent.child and (entry := self._registry.get(agent.name)):
+                    entries.append(replace(entry, revision=revision))
+            self._registry.put(*entries)
+
+    def close(self) -> None:
+        """Stop supervising; the agents stay running."""
+        with self._lock:
+            self._closed = True
+        self._watch.close()
+        with self._lock:
+            for agent in self._agents.values():
+                if agent.child:
+                    agent.child.release()
+                    agent.child = None
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise AgentsError("the agents are not supervised any more: this runtime is closed")
+
+    def _agent(self, name: str) -> _Agent:
+        with self._lock:
+            return self._agents.setdefault(name, _Agent(name))
+
+    # What follows is called with the lock held, but for _watched, _act and _tell.
+
+    def _launch(self, agent: _Agent, spec: AgentSpec) -> None:
+        agent.due_at = None
+        if agent.left and remains(agent.left):
+            self._failed(agent, spec, None, "what was left of it has not ended yet")
+            return
+        self._notice(agent)
+        agent.left, agent.stopping = None, False
+        digest = spec_digest(spec)
+        log = self._home.logs / "agents" / f"{spec.name}.log"
+        try:
+            child = spawn(spec, self._live, log, f"{self._identity}:{spec.name}:{digest[:MARK_DIGITS]}")
+        except ProgramError as error:
+            self._failed(agent, spec, None, str(error))
+            return
+        faults.point("agents.spawned")
+        agent.child, agent.started_at = child, wall_seconds()
+        agent.state, agent.message = AgentState.STARTING, ""
+        agent.due_at = boot_seconds() + RUNNING_AFTER_SECONDS
+        self._registry.put(self._entry(agent, child, digest))
+        faults.point("agents.registered")
+        self._show(agent)
+        self._watch.wake()
+
+    def _adopted(self, spec: AgentSpec, found: Found | None) -> Entry | None:
+        agent = self._agents.setdefault(spec.name, _Agent(spec.name))
+        agent.spec = spec
+        child = take_over(found.identity) if found else None
+        if found and child:
+            agent.child, agent.state, agent.message = child, AgentState.RUNNING, ""
+            agent.revision = found.entry.revision if found.entry else ""
+            agent.started_at = found.entry.started_at if found.entry else began_at(found.identity)
+        self._show(agent)
+        return self._entry(agent, child, spec_digest(spec)) if child else None
+
+    def _entry(self, agent: _Agent, child: Child, digest: str) -> Entry:
+        return Entry(
+            name=agent.name,
+            pid=child.pid,
+            began_ticks=child.identity.began_ticks,
+            boot_id=boot_id(),
+            revision=agent.revision,
+            started_at=agent.started_at or 0.0,
+            digest=digest,
+        )
+
+    def _notice(self, agent: _Agent) -> None:
+        """Take note of an exit that has happened; an exit is noticed once, by whoever sees it first."""
+        if agent.child is None or not agent.child.ended():
+            return
+        status = agent.child.reap(with_group=not agent.stopping)
+        agent.child = None
+        if agent.stopping or agent.spec is None:
+            return
+        self._registry.remove([agent.name])
+        self._failed(agent, agent.spec, status, describe(status))
+
+    def _failed(self, agent: _Agent, spec: AgentSpec, status: int | None, message: str) -> None:
+        now = boot_seconds()
+        verdict = after_exit(spec.restart, agent.exits_at, now, status)
+        agent.state, agent.exits_at = verdict.state, verdict.exits
+        agent.exits += 1
+        agent.due_at = None if verdict.delay_seconds is None else now + verdict.delay_seconds
+        agent.message = message
+        if verdict.state is AgentState.FATAL:
+            agent.message += f"; given up after {FATAL_EXITS} exits within {FATAL_WITHIN_SECONDS:.0f} s"
+        self._show(agent)
+        self._watch.wake()
+
+    def _due(self, agent: _Agent) -> None:
+        agent.due_at = None
+        if agent.state is AgentState.STARTING:
+            agent.state = AgentState.RUNNING
+            self._show(agent)
+        elif agent.state is AgentState.BACKOFF and agent.spec:
+            try:
+                self._launch(agent, agent.spec)
+            except AgentsError as error:
+                self._failed(agent, agent.spec, None, error.message)
+
+    def _show(self, agent: _Agent) -> None:
+        before, now = self._shown.get(agent.name), agent.status()
+        if now != before:
+            self._shown = {**self._shown, agent.name: now}
+        if before is None or before.state is not now.state:
+            self._news.append(agent.name)
+
+    def _watched(self) -> tuple[list[int], float | None]:
+        with self._lock:
+            agents = self._agents.values()
+            due = min((agent.due_at for agent in agents if agent.due_at is not None), default=None)
+            return [agent.child.pidfd for agent in agents if agent.child], due
+
+    def _act(self, ready: frozenset[int]) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            now = boot_seconds()
+            for agent in self._agents.values():
+                if agent.child and agent.child.pidfd in ready:
+                    self._notice(agent)
+                if agent.due_at is not None and agent.due_at <= now:
+                    self._due(agent)
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            news, self._news = self._news, []
+        for name in news:
+            try:
+                self._changed(name)
+            except Exception:  # noqa: BLE001 - a listener's fault must not end the supervision of all agents
+                failure("a listener for agents' states failed", agent=name)

@@ -1,0 +1,78 @@
+"""``stateguard baseline``: signed states to go back to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from stateguard.cli.context import ask, show, table
+from stateguard.model.identity import short
+
+
+@click.group("baseline")
+def command() -> None:
+    """Create, list, show, verify and revoke baselines."""
+
+
+@command.command("create")
+@click.option("--force", is_flag=True, help="Although the system is not known to be healthy.")
+@click.pass_context
+def create(ctx: click.Context, force: bool) -> None:
+    """Sign the live state as the next baseline now."""
+    document = ask(ctx, "baseline-create", force=force)
+    show(ctx, document, _lines(document))
+
+
+@command.command("list")
+@click.pass_context
+def list_(ctx: click.Context) -> None:
+    """List every baseline, newest first."""
+    document = ask(ctx, "baseline-list")
+    rows = [
+        (b["number"], b["grade"], short(b["revision"]), short(b["fingerprint"]), b["issued_at"], _verdict(b))
+        for b in document["baselines"]
+    ]
+    show(ctx, document, table(rows, ("N", "GRADE", "REVISION", "FINGERPRINT", "ISSUED", "")))
+
+
+@command.command("show")
+@click.argument("number")
+@click.pass_context
+def show_(ctx: click.Context, number: str) -> None:
+    """Show one baseline."""
+    document = ask(ctx, "baseline-show", number=number)
+    show(ctx, document, _lines(document))
+
+
+@command.command("verify")
+@click.argument("number", required=False)
+@click.pass_context
+def verify(ctx: click.Context, number: str | None) -> int:
+    """Read every byte of a baseline (default: of all) and check signature, name and fingerprints."""
+    document = ask(ctx, "baseline-verify", number=number)
+    lines = [
+        f"baseline/{b['number']}: {'holds' if b['valid'] else '; '.join(b['problems'])}" for b in document["baselines"]
+    ]
+    show(ctx, document, lines or ["there is no baseline"])
+    return 0 if document["valid"] else 10
+
+
+@command.command("revoke")
+@click.argument("number")
+@click.option("--reason", metavar="TEXT", help="Why, for the record.")
+@click.pass_context
+def revoke(ctx: click.Context, number: str, reason: str | None) -> None:
+    """Take a baseline out of use for good."""
+    document = ask(ctx, "baseline-revoke", number=number, reason=reason)
+    show(ctx, document, _lines(document))
+
+
+def _verdict(baseline: dict[str, Any]) -> str:
+    words = [w for w in ("revoked", "suspect") if baseline[w]]
+    return ", ".join([*words, *([] if baseline["valid"] else ["INVALID: " + "; ".join(baseline["problems"])])])
+
+
+def _lines(baseline: dict[str, Any]) -> list[str]:
+    keys = ("number", "grade", "revision", "snapshot", "desired_fingerprint", "fingerprint", "issued_at", "signer")
+    return [*(f"{key:<20} {baseline[key]}" for key in keys), f"{'verdict':<20} {_verdict(baseline) or 'valid'}"]

@@ -1,0 +1,105 @@
+"""What the commands share: the home that is meant, asking the guard, and printing."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from stateguard.host.home import Home, find_home
+from stateguard.text.escape import terminal
+
+_STATE_COLOURS = {
+    "HEALTHY": "green", "succeeded": "green", "RUNNING": "green", "RESOLVED": "green", "DEGRADED": "yellow",
+    "UNKNOWN": "yellow", "STARTING": "yellow", "BACKOFF": "yellow", "undone": "yellow", "UNHEALTHY": "red",
+    "FATAL": "red", "failed": "red", "refused": "red", "OPEN": "red", "MITIGATING": "yellow",
+}  # fmt: skip
+
+
+def home_of(ctx: click.Context) -> Home:
+    """Return the home that the command line means."""
+    return find_home(ctx.obj["home"])
+
+
+def user() -> str:
+    """Return the name of who runs this command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def ask(ctx: click.Context, name: str, **parameters: object) -> dict[str, Any]:
+    """Run a command in the guard, or here if none runs; progress goes to standard error.
+
+    Raises:
+        StateguardError: whatever the command meets.
+    """
+    from stateguard.errors import GuardDownError
+    from stateguard.guard.client import stream
+
+    home = home_of(ctx).require()
+    parameters["user"] = user()
+    say = _sayer(ctx)
+    try:
+        answer: dict[str, Any] = {}
+        for document in stream(home.socket, name, parameters):
+            if "say" in document:
+                say(document["say"])
+            answer = document.get("result", answer)
+    except GuardDownError:
+        from stateguard.guard.local import without_daemon
+
+        return without_daemon(home, name, parameters, say)
+    return answer
+
+
+def _sayer(ctx: click.Context) -> Callable[[str], None]:
+    if ctx.obj["quiet"]:
+        return lambda _: None
+    return lambda text: click.echo(terminal(text), err=True)
+
+
+def say(ctx: click.Context, text: str) -> None:
+    """Say a line of progress on standard error."""
+    _sayer(ctx)(text)
+
+
+def show(ctx: click.Context, document: dict[str, Any], lines: Iterable[str]) -> None:
+    """Print the document with ``--json``, else the lines."""
+    if ctx.obj["json"]:
+        click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def word(state: str) -> str:
+    """Return a state in its colour."""
+    return click.style(state, fg=_STATE_COLOURS.get(state)) if state in _STATE_COLOURS else state
+
+
+def table(rows: Iterable[Iterable[object]], head: Iterable[str]) -> list[str]:
+    """Return rows as aligned columns under a head."""
+    cells = [[terminal(str(c)) for c in row] for row in ([*head], *rows)]
+    widths = [max(len(row[n]) for row in cells) for n in range(len(cells[0]))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [click.style(lines[0], bold=True), *(_coloured(line) for line in lines[1:])]
+
+
+def _coloured(line: str) -> str:
+    return " ".join(word(part) for part in line.split(" "))
+
+
+def outcome_status(document: dict[str, Any]) -> int:
+    """Return the exit status for the outcome of an operation."""
+    return 0 if document.get("outcome") in (None, "succeeded") else 1
+
+
+def is_terminal() -> bool:
+    """Say whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

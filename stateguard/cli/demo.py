@@ -1,0 +1,1 @@
+"""``stateguard demo``: the main job on the example."""

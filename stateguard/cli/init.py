@@ -1,0 +1,37 @@
+"""``stateguard init``: make a guard home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stateguard.cli.context import home_of, say, show, user
+
+
+@click.command("init")
+@click.option("--from", "source", type=click.Path(path_type=Path), metavar="DIR", help="Directory to take under guard.")
+@click.option("--live", type=click.Path(path_type=Path), metavar="DIR", help="Live directory (default HOME/live).")
+@click.option("--no-baseline", is_flag=True, help="Do not watch one confirm window and sign baseline/1.")
+@click.pass_context
+def command(ctx: click.Context, source: Path | None, live: Path | None, no_baseline: bool) -> None:
+    """Make a guard home: import DIR, apply it, watch one confirm window, sign baseline/1."""
+    from stateguard.guard.found import Founding, found
+
+    home = home_of(ctx)
+    founding = Founding(
+        home=home,
+        source=source.absolute() if source else None,
+        live=live.absolute() if live else home.default_live,
+        baseline=not no_baseline,
+        user=user(),
+    )
+    document = found(founding, lambda text: say(ctx, text))
+    push = f"git clone {home.repository}"
+    lines = [
+        f"guard home      {home.root}",
+        f"live directory  {document['live']}",
+        f"push to         {home.repository}",
+        f"next            stateguard --home {home.root} run     and     {push}",
+    ]
+    show(ctx, document, lines)

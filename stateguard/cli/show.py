@@ -1,0 +1,24 @@
+"""``stateguard show``: one operation in full."""
+
+from __future__ import annotations
+
+import click
+
+from stateguard.cli.context import ask, home_of, show
+from stateguard.cli.record import lines
+from stateguard.text.escape import line
+
+
+@click.command("show")
+@click.argument("operation", type=int)
+@click.pass_context
+def command(ctx: click.Context, operation: int) -> None:
+    """Show one operation: what it did, stage by stage, and where what it displaced is kept."""
+    document = ask(ctx, "show", operation=operation)
+    detail = document.get("detail", {})
+    text = lines(document)
+    text += [f"file {line(path)}" for path in detail.get("files", [])]
+    if detail.get("backup"):
+        captured = home_of(ctx).captured
+        text.append(f"displaced content: git --git-dir {captured} show {detail['backup'][:10]}:PATH")
+    show(ctx, document, text)

@@ -1,0 +1,59 @@
+"""``stateguard status``: how things are."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from stateguard.cli.context import ask, show, table, word
+from stateguard.model.identity import short
+
+_BETWEEN_SECONDS = 1.0
+
+
+@click.command("status")
+@click.option("--watch", is_flag=True, help="Show it again every second until interrupted.")
+@click.pass_context
+def command(ctx: click.Context, watch: bool) -> None:
+    """Show health, revision, fingerprint, baseline, drift, agents, open incidents, running transition."""
+    while True:
+        document = ask(ctx, "status")
+        if watch and not ctx.obj["json"]:
+            click.clear()
+        show(ctx, document, lines(document))
+        if not watch:
+            return
+        sys.stdout.flush()
+        time.sleep(_BETWEEN_SECONDS)
+
+
+def lines(status: dict[str, Any]) -> list[str]:
+    """Return the status as people read it."""
+    guard, baseline = status["guard"], status["baseline"]
+    found = [
+        f"health       {word(status['health'])}{'  (suspended)' if status['suspended'] else ''}",
+        f"guard        {'running, process ' + str(guard['pid']) if guard['running'] else 'not running'}",
+        f"revision     {short(status['revision'] or 'none')}",
+        f"fingerprint  {(status['fingerprint'] or 'none')[:23]}",
+        f"baseline     {_baseline(baseline)}",
+        f"drift        {', '.join(d['path'] + ' ' + d['kind'] for d in status['drift'][:5]) or 'none'}",
+        f"incidents    {', '.join(map(str, status['incidents'])) or 'none open'}",
+    ]
+    if status["transition"]:
+        running = status["transition"]
+        found.append(f"transition   {running['kind']} {running['operation']}, stage {running['stage']}")
+    if status["soak"]:
+        found.append(f"soaking      {short(status['soak']['revision'])} until {status['soak']['due_at']}")
+    found += [f"condition    {c['type']}: {c['message']}" for c in status.get("conditions", [])]
+    rows = [
+        (a["name"], a["state"], a["health"], a["pid"] or "-", short(a["running"] or "-"), a["message"])
+        for a in status["agents"]
+    ]
+    return [*found, "", *table(rows, ("AGENT", "STATE", "HEALTH", "PID", "RUNNING", ""))] if rows else found
+
+
+def _baseline(baseline: dict[str, Any] | None) -> str:
+    return f"{baseline['number']} ({baseline['grade']}, {short(baseline['revision'])})" if baseline else "none"

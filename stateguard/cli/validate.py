@@ -1,0 +1,42 @@
+"""``stateguard validate``: the checks of admission without pushing."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from stateguard.cli.context import home_of, show
+from stateguard.errors import NotFoundError
+
+
+@click.command("validate")
+@click.argument("place", default=".", metavar="[DIR or REV]")
+@click.pass_context
+def command(ctx: click.Context, place: str) -> int:
+    """Check a directory, or a revision of the served repository, as a push of it would be."""
+    from stateguard.admission.admit import judge
+    from stateguard.config.defaults import default_policy
+    from stateguard.guard.admit import tree_reader
+    from stateguard.guard.found import read_directory
+    from stateguard.state import trees
+    from stateguard.state.repository import Repository
+
+    directory = Path(place)
+    if directory.is_dir():
+        with tempfile.TemporaryDirectory() as scratch:
+            repository = Repository.create(Path(scratch) / "scratch.git", served=False)
+            tree = trees.build(repository, read_directory(directory.absolute(), repository))
+            verdict = judge(tree_reader(repository, tree), None, default_policy())
+    else:
+        home = home_of(ctx)
+        if not home.exists():
+            message = f"{place} is no directory, and {home.root} is no guard home with such a revision"
+            raise NotFoundError(message, next_step="stateguard validate DIR")
+        repository = Repository(home.repository)
+        commit = repository.commit(repository.resolve(place))
+        verdict = judge(tree_reader(repository, commit.tree), None, default_policy())
+    document = {"valid": verdict.admitted, "problems": [p.as_json() for p in verdict.problems]}
+    show(ctx, document, [p.text() for p in verdict.problems] or ["valid"])
+    return 0 if verdict.admitted else 1

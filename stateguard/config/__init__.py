@@ -1,0 +1,1 @@
+"""The files that people write: strict YAML and JSON, schemas, shipped defaults."""

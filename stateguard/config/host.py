@@ -1,0 +1,159 @@
+"""``guard.yaml``: the settings of this host, read, written and edited without losing comments."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Literal
+
+from stateguard.config.document import Document
+from stateguard.config.fields import Period, Required, Strict, Text, check
+from stateguard.config.problem import InvalidDocument, Problem
+from stateguard.config.yaml import load
+from stateguard.model.policy import SHIPPED_ARMING, Arming, HostSettings, Trigger
+
+HOST_FILE = "guard.yaml"
+
+_Level = Literal["observe", "propose", "act"]
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_LEVEL = re.compile(r"""(["']?)(observe|propose|act)\1""")
+
+_TEMPLATE = """\
+# Settings of this host. They are never part of the state repository, so no push can change them.
+
+# The live directory: what the agents read.
+live: {live}
+
+# How agents are run. embedded: as processes of the guard's own.
+runtime: embedded
+
+# What stateguard may do by itself: observe, propose (ask a person) or act.
+arming:
+{arming}
+
+# How often the guard looks at the system.
+cycle: {cycle}
+
+# How this guard calls itself in messages.
+name: {name}
+"""
+
+
+class ArmingModel(Strict):
+    """The level of each class of trigger; what is left out stays as shipped."""
+
+    apply: _Level | None = None
+    soak: _Level | None = None
+    failure: _Level | None = None
+    corruption: _Level | None = None
+    breach: _Level | None = None
+    prediction: _Level | None = None
+
+
+class HostModel(Strict):
+    """A ``guard.yaml``."""
+
+    live: Required = "live"
+    runtime: Literal["embedded"] = "embedded"
+    arming: ArmingModel | None = None
+    cycle: Period = 5.0
+    name: Text = ""
+
+
+def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
+    """Return the settings of a ``guard.yaml``; a relative ``live`` is relative to the guard home.
+
+    Raises:
+        InvalidDocument: with every problem found, each with its line and column.
+    """
+    model = check(HostModel, document, path)
+    given = model.arming.model_dump(exclude_none=True) if model.arming else {}
+    arming = {**SHIPPED_ARMING, **{Trigger(trigger): Arming(level) for trigger, level in given.items()}}
+    return HostSettings(live=model.live, arming=arming, cycle_seconds=model.cycle, name=model.name)
+
+
+def load_host(data: bytes, path: str = HOST_FILE) -> HostSettings:
+    """Return the settings in the bytes of a ``guard.yaml``.
+
+    Raises:
+        InvalidDocument: with every problem found, each with its line and column.
+    """
+    return parse_host(load(data, path), path)
+
+
+def host_document(settings: HostSettings) -> str:
+    """Return settings as a commented ``guard.yaml``.
+
+    Raises:
+        InvalidDocument: the settings cannot be written down, such as a path with control characters.
+    """
+    levels = {**SHIPPED_ARMING, **settings.arming}
+    text = _TEMPLATE.format(
+        live=_quoted(settings.live),
+        arming="\n".join(f"  {trigger}: {level}" for trigger, level in levels.items()),
+        cycle=f"{settings.cycle_seconds:g}s",
+        name=_quoted(settings.name),
+    )
+    load_host(_encoded(text))
+    return text
+
+
+def with_arming(text: str, trigger: Trigger, level: Arming) -> str:
+    """Return a ``guard.yaml`` with one level of arming set and everything else, comments too, as it was.
+
+    Raises:
+        InvalidDocument: the text is no valid ``guard.yaml``, or is written so that it must be edited by hand.
+    """
+    document = load(_encoded(text), HOST_FILE)
+    before = parse_host(document)
+    edited = _edited(text, document, trigger, level)
+    wanted = replace(before, arming={**before.arming, trigger: level})
+    try:
+        reached = load_host(_encoded(edited)) == wanted
+    except InvalidDocument:
+        reached = False
+    if not reached:
+        line, column = document.position(("arming", str(trigger)))
+        message = f"this cannot be edited by machine; set arming, {trigger} to {level} by hand"
+        raise InvalidDocument(HOST_FILE, [Problem(HOST_FILE, line, "edit", message, column)])
+    return edited
+
+
+def _edited(text: str, document: Document, trigger: Trigger, level: Arming) -> str:
+    """Change or insert one line; the caller checks what has become of it."""
+    arming = document.node(("arming",))
+    value = document.node(("arming", str(trigger)))
+    ending = "\r\n" if "\r\n" in text else "\n"
+    if value is not None:
+        index = _index(text, value.at)
+        match = _LEVEL.match(text, index)
+        return text[:index] + str(level) + text[match.end() :] if match else text
+    if arming is None:
+        joint = "" if not text or text.endswith(("\n", "\r")) else ending
+        return f"{text}{joint}arming:{ending}  {trigger}: {level}{ending}"
+    if arming.value is None:
+        line = document.position(("arming",))[0]
+        end = _LINE_END.search(text, _index(text, (line, 1)))
+        index = end.end() if end else len(text)
+        return f"{text[:index]}{'' if end else ending}  {trigger}: {level}{ending}{text[index:]}"
+    if arming.flow:
+        index = text.find("{", _index(text, arming.at)) + 1
+        return f"{text[:index]}{trigger}: {level}{', ' if arming.places else ''}{text[index:]}"
+    line, column = min(arming.places.values())
+    index = _index(text, (line, 1))
+    return f"{text[:index]}{' ' * (column - 1)}{trigger}: {level}{ending}{text[index:]}"
+
+
+def _index(text: str, at: tuple[int, int]) -> int:
+    """Return the index of a line and column, both from 1; lines end where the YAML parser ends them."""
+    ends = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    return ends[at[0] - 1] + at[1] - 1
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

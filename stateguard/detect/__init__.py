@@ -1,0 +1,1 @@
+"""From observations to conditions; pure, so that any incident can be replayed."""

@@ -1,0 +1,45 @@
+"""What detectors read: everything seen in one cycle, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stateguard.model.agent import AgentSpec, Probe
+from stateguard.model.health import ALIVE, AgentStatus, Finding, Health, Observation
+from stateguard.model.tree import Drift
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The verdict on one probe: consecutive failures and the last run."""
+
+    probe: Probe
+    health: Health
+    failures: int
+    last: Observation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One cycle's view of the system. ``healing`` are drifted paths that will be put back anyway."""
+
+    agents: Mapping[str, AgentSpec]
+    statuses: Mapping[str, AgentStatus]
+    probes: tuple[Seen, ...]
+    drift: tuple[Drift, ...] = ()
+    too_large: tuple[str, ...] = ()
+
+
+def findings(facts: Facts) -> tuple[Finding, ...]:
+    """Return what health is made of: every required probe that is not external, and every process."""
+    found = []
+    for seen in facts.probes:
+        if seen.probe.required and not seen.probe.external:
+            agent = facts.agents.get(seen.probe.agent or "")
+            found.append(Finding(seen.probe.agent, agent.critical if agent else True, seen.health))
+    for name, spec in facts.agents.items():
+        status = facts.statuses.get(name)
+        up = status is not None and status.state in ALIVE
+        found.append(Finding(name, spec.critical, Health.HEALTHY if up else Health.UNHEALTHY))
+    return tuple(found)

@@ -1,0 +1,70 @@
+"""What the hooks do in this process when no guard runs: admit, move main, leave the apply to the guard."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from stateguard.errors import RefusedError
+from stateguard.guard.admit import admit
+from stateguard.guard.applies import Applies
+from stateguard.guard.compose import Guard, compose
+from stateguard.host import files
+from stateguard.host.home import Home
+from stateguard.host.lock import WriterLock
+
+_PATIENCE_SECONDS = 30.0
+
+
+def run(home: Home, command: str, request: dict[str, Any]) -> int:
+    """Answer one hook; returns its exit status.
+
+    Raises:
+        StateguardError: it could not be decided; the push must be refused.
+    """
+    home.require()
+    if os.getuid() != home.root.stat().st_uid:
+        raise RefusedError(
+            "the guard does not run, and only its own user can push without it", next_step="stateguard run"
+        )
+    with WriterLock(home.writer_lock, "hook").acquire(_PATIENCE_SECONDS):
+        guard = compose(home, lambda *_: None)
+        try:
+            if command == "admit":
+                return _admit(guard, request)
+            return _push(guard, request)
+        finally:
+            guard.close()
+
+
+def _admit(guard: Guard, request: dict[str, Any]) -> int:
+    verdict = admit(
+        guard, request["updates"], request.get("quarantine"), request.get("options", []), request.get("user", "")
+    )
+    for text in verdict.lines:
+        print(f"stateguard: {text}")
+    return 0 if verdict.admitted else 1
+
+
+def _push(guard: Guard, request: dict[str, Any]) -> int:
+    known = guard.books.journal.by_token(request["token"])
+    left = [o.id for o in guard.books.journal.unfinished()]
+    if left and (known is None or known.outcome is None):
+        raise RefusedError(
+            f"operation {left[0]} was interrupted and is decided when the guard starts again",
+            next_step="stateguard run, then push again",
+        )
+    options = [*request.get("options", []), "wait=none"]
+    answer = Applies(guard).receive(
+        request["token"], request["old"], request["new"], options, request.get("user", ""), _unheard
+    )
+    if answer.accepted:
+        print("stateguard: no guard runs: admitted; it is applied when the guard starts")
+    files.replace(Path(request["answer"]), json.dumps(answer.as_json()).encode())
+    return 0
+
+
+def _unheard(_text: str) -> None:
+    """Say nothing: what a running guard would say does not hold here."""

@@ -1,0 +1,144 @@
+"""Admission of a push, in quarantine: the same with and without the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stateguard.admission.admit import Tree, Verdict, judge
+from stateguard.admission.refs import RefUpdate, ref_problems
+from stateguard.config.problem import Problem
+from stateguard.errors import StateguardError
+from stateguard.guard.compose import Guard
+from stateguard.host.clock import boot_seconds
+from stateguard.model.identity import MAIN, ZERO, person
+from stateguard.model.tree import summary
+from stateguard.record.audit import Entry
+from stateguard.state import trees
+from stateguard.state.repository import Repository, split_signature
+from stateguard.text.escape import line
+from stateguard.text.words import count, seconds
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The verdict on a push as the pusher sees it."""
+
+    admitted: bool
+    lines: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as it crosses the control socket."""
+        return {
+            "admitted": self.admitted,
+            "lines": list(self.lines),
+            "problems": [p.as_json() for p in self.problems],
+        }
+
+
+def admit(
+    guard: Guard, updates: Sequence[Sequence[str]], quarantine: str | None, options: Sequence[str], user: str
+) -> Admission:
+    """Judge the ref updates (old, new, name) of one push; a refusal is written into the audit chain.
+
+    Raises:
+        StateguardError: the repository cannot be read; the push must be refused.
+    """
+    began = boot_seconds()
+    repository = Repository(guard.repository.path, Path(quarantine) if quarantine else None)
+    checked = [_update(repository, *update) for update in updates]
+    problems = ref_problems(checked)
+    lines: list[str] = []
+    for update in checked if not problems else ():
+        if update.deletes or update.name.startswith("refs/tags/"):
+            continue
+        verdict = judge_commit(guard, repository, update.new)
+        if update.name != MAIN:
+            named = [p for p in verdict.problems if p.code in _OBJECT_RULES]
+            problems += named
+            left = len(verdict.problems) - len(named)
+            lines += [f"{update.name}: {count(left, 'problem')} that would keep it from main"] if left else []
+            continue
+        problems += verdict.problems
+        problems += _withdrawn(guard, repository, update.new, options)
+        signed = "signed" if _signature(repository, update.new) else "unsigned"
+        took = seconds(boot_seconds() - began)
+        lines.append(f"{summary(verdict.changed)}, valid, {signed} (admitted in {took})")
+    if not problems:
+        return Admission(admitted=True, lines=tuple(lines), problems=())
+    shown = [p.text() for p in problems[:_SHOWN]]
+    if len(problems) > _SHOWN:
+        shown.append(f"and {count(len(problems) - _SHOWN, 'more problem')}")
+    body = {"updates": [list(u) for u in updates], "problems": [p.as_json() for p in problems[:_SHOWN]]}
+    guard.books.audit.append([Entry("refusal", person(user), body)])
+    return Admission(admitted=False, lines=(*shown, "refused; nothing was changed"), problems=tuple(problems))
+
+
+_OBJECT_RULES = frozenset({"path", "mode", "budget", "missing-object", "symlink", "collision", "name"})
+
+
+def judge_commit(guard: Guard, repository: Repository, commit: str, *, alone: bool = False) -> Verdict:
+    """Judge the tree of a commit against main and the policy in force there; ``alone`` leaves main out."""
+    head = "" if alone else guard.main
+    try:
+        before = _tree(repository, head) if head else None
+        return judge(_tree(repository, commit), before, guard.books.declared.system(head).policy)
+    except StateguardError as error:
+        return Verdict((Problem("", 0, "missing-object", error.message),), None, ())
+
+
+def tree_reader(repository: Repository, tree: str) -> Tree:
+    """Return a tree as admission reads it.
+
+    Raises:
+        StorageError: an object is missing.
+    """
+    return Tree(trees.flatten(repository, tree, 200_001), repository.blob, repository.blob_size)
+
+
+def _tree(repository: Repository, commit: str) -> Tree:
+    return tree_reader(repository, repository.commit(commit).tree)
+
+
+def _update(repository: Repository, old: str, new: str, name: str) -> RefUpdate:
+    forward: bool | None = None
+    if name.startswith("refs/heads/") and ZERO not in (old, new):
+        forward = repository.is_ancestor(old, new)
+    return RefUpdate(name, old, new, forward)
+
+
+def _withdrawn(guard: Guard, repository: Repository, commit: str, options: Sequence[str]) -> list[Problem]:
+    if any(o.startswith("override=") for o in options):
+        return []
+    found = withdrawn_as(guard, repository, commit)
+    if found is None:
+        return []
+    revision, incident = found
+    about = f"incident {incident}" if incident else "a rollback"
+    message = (
+        f"this is the state of {revision[:10]}, which was withdrawn in {about}; "
+        f"change it and push again, or push with -o override={incident or 'REASON'}"
+    )
+    return [Problem("main", 0, "withdrawn", message)]
+
+
+def withdrawn_as(guard: Guard, repository: Repository, commit: str) -> tuple[str, int | None] | None:
+    """Return revision and incident under which a commit's desired tree was withdrawn, or None."""
+    rules = guard.books.declared.rules(guard.main)
+    paths = trees.path_map(repository, repository.commit(commit).tree)
+    digest = trees.tree_id({path: entry for path, entry in paths.items() if not rules.captured(path)})
+    return guard.store.withdrawn(digest)
+
+
+def _signature(repository: Repository, commit: str) -> str | None:
+    return split_signature(repository.raw(commit)[1])[1]
+
+
+def said(lines: Sequence[str]) -> list[str]:
+    """Return lines as a pusher may see them: each on one line, nothing that steers a terminal."""
+    return [f"stateguard: {line(text)}" for text in lines]

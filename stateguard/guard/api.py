@@ -1,0 +1,111 @@
+"""The control API: ``POST /v1/COMMAND`` with a JSON document; answers JSON lines, the last one the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from stateguard.errors import NotFoundError, StateguardError, StorageError, UsageProblemError
+from stateguard.guard.client import socket_address
+from stateguard.guard.commands import COMMANDS, Desk
+from stateguard.guard.worker import Job, Worker
+
+_READY_SECONDS = 10.0
+
+
+def application(desk: Callable[[], Desk], worker: Worker) -> Starlette:
+    """Return the application; commands that write wait for the worker, others are answered at once."""
+
+    async def command(request: Request) -> Response:
+        name = request.path_params["name"]
+        found = COMMANDS.get(name)
+        if found is None:
+            return _refusal(NotFoundError(f"the guard knows no command {name!r}"))
+        try:
+            parameters = json.loads(await request.body() or b"{}")
+        except ValueError as error:
+            return _refusal(UsageProblemError(f"the request is no JSON: {error}"))
+        if not isinstance(parameters, dict):
+            return _refusal(UsageProblemError("the request is no JSON object"))
+
+        def work(say: Callable[[str], None]) -> dict[str, Any]:
+            return found.answer(desk(), parameters, say)
+
+        return StreamingResponse(
+            _lines(worker.submit(work) if found.writes else _done(work)), media_type="application/json"
+        )
+
+    return Starlette(routes=[Route("/v1/{name}", command, methods=["POST"])])
+
+
+def _done(work: Callable[[Callable[[str], None]], dict[str, Any]]) -> Job:
+    job = Job(work)
+    threading.Thread(target=job.run, name="answer", daemon=True).start()
+    return job
+
+
+def _lines(job: Job) -> Iterator[bytes]:
+    for document in job.listen():
+        yield json.dumps(document).encode() + b"\n"
+
+
+def _refusal(error: StateguardError) -> JSONResponse:
+    return JSONResponse(error.as_json())
+
+
+class Server:
+    """Serves the application on a unix socket that only the guard's own user may open."""
+
+    def __init__(self, path: Path, app: Starlette) -> None:
+        """Serve on a path; the socket's mode is the gate, and the directory above it is closed to others as well."""
+        self._path = path
+        config = uvicorn.Config(
+            app, log_config=None, lifespan="off", access_log=False, http="h11", ws="none",
+            timeout_graceful_shutdown=2,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._serve, name="control api", daemon=True)
+        self._socket: socket.socket | None = None
+
+    def start(self) -> None:
+        """Bind and serve.
+
+        Raises:
+            StorageError: the socket cannot be bound.
+        """
+        self._path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            listening.bind(socket_address(self._path))
+        except OSError as error:
+            listening.close()
+            raise StorageError(f"{self._path} cannot be bound: {error.strerror}") from error
+        finally:
+            os.umask(before)
+        listening.listen(128)
+        self._socket = listening
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and remove the socket."""
+        self._path.unlink(missing_ok=True)
+        self._server.should_exit = True
+        self._thread.join(_READY_SECONDS)
+        if self._socket is not None:
+            self._socket.close()
+
+    def _serve(self) -> None:
+        if self._socket is not None:
+            self._server.run(sockets=[self._socket])

@@ -1,0 +1,234 @@
+"""Build everything a guard works with, from its home."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stateguard.agents.process import ProcessRuntime
+from stateguard.config.host import load_host
+from stateguard.config.sections import PathRules
+from stateguard.errors import StorageError
+from stateguard.host.database import Database
+from stateguard.host.home import Home
+from stateguard.live.scan import Scanner
+from stateguard.model.identity import APPLIED, MAIN
+from stateguard.model.policy import HostSettings, System
+from stateguard.model.transition import Direction, Step, StepName
+from stateguard.observe.prober import Prober
+from stateguard.record.audit import Audit
+from stateguard.record.baseline import Baselines, Places
+from stateguard.respond.reporting import Reporter
+from stateguard.respond.responder import Responder
+from stateguard.respond.store import Store
+from stateguard.state.fingerprint import DigestCache
+from stateguard.state.repository import Repository
+from stateguard.transition.declared import Declared
+from stateguard.transition.engine import Engine
+from stateguard.transition.journal import Journal, Operation
+from stateguard.transition.operations import Books, Operations, Recorder
+from stateguard.transition.prepare import Preparation
+from stateguard.transition.stages import Parts, Stages
+from stateguard.transition.validate import Watch
+from stateguard.trust.keys import load_guard_key, load_pinned
+from stateguard.trust.ssh import SigningKey
+
+IDENTITY = "identity"
+"""File in ``trust/`` with the id of this home and its repository."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """The parts of one guard. Its methods only answer what follows from refs and settings."""
+
+    home: Home
+    identity: str
+    database: Database
+    repository: Repository
+    captured: Repository
+    books: Books
+    store: Store
+    baselines: Baselines
+    operations: Operations
+    responder: Responder
+    reporter: Reporter
+    runtime: ProcessRuntime
+    prober: Prober
+    watch: Watch
+    wake: threading.Event
+    live: Path
+
+    @property
+    def settings(self) -> HostSettings:
+        """guard.yaml as it is now: changes of arming take effect at once."""
+        return read_settings(self.home)
+
+    @property
+    def applied(self) -> str:
+        """The commit that is live; empty before the first apply."""
+        return self.repository.ref(APPLIED) or ""
+
+    @property
+    def main(self) -> str:
+        """The head of main; empty before the first commit."""
+        return self.repository.ref(MAIN) or ""
+
+    @property
+    def system(self) -> System:
+        """What the live commit declares."""
+        return self.books.declared.system(self.applied)
+
+    def scanner(self) -> Scanner:
+        """Return the scanner of the live directory under the rules in force."""
+        return self._scanner()
+
+    _scanner: Callable[[], Scanner]
+
+    def supervise(self) -> None:
+        """Take over running agents and begin to probe: from here on this process is the guard."""
+        system = self._system_in_flight() or self.system
+        self.runtime.adopt(system.agents)
+        self.prober.configure(system.probes)
+
+    def look(self) -> None:
+        """See which agents run, without taking them over: for reading while no guard is at work."""
+        self.runtime.look()
+
+    def start_missing(self) -> list[str]:
+        """Start the agents of the live commit that are stopped; returns their names."""
+        applied, system, statuses = self.applied, self.system, self.runtime.statuses()
+        missing = [n for n in system.agents if n not in statuses or str(statuses[n].state) == "STOPPED"]
+        for name in missing:
+            self.runtime.start(system.agents[name], applied)
+            self.prober.begin([p.id for p in system.agents[name].probes])
+        if missing:
+            self.prober.begin([p.id for p in system.probes if p.agent is None])
+        return missing
+
+    def close(self) -> None:
+        """Let go of everything; the agents stay running."""
+        self.prober.close()
+        self.runtime.close()
+        self.database.close()
+
+    def _system_in_flight(self) -> System | None:
+        """Return what the agents of an interrupted transition were started from, if it came so far."""
+        for operation in self.books.journal.unfinished():
+            if operation.plan is None:
+                continue
+            begun = {
+                e.step.name for e in self.books.journal.entries(operation.id) if e.step.direction is Direction.FORWARD
+            }
+            back = any(e.step.direction is Direction.BACK for e in self.books.journal.entries(operation.id))
+            started = StepName.START in begun and not back
+            return self.books.declared.system(operation.plan.target if started else operation.plan.source)
+        return None
+
+
+def read_settings(home: Home) -> HostSettings:
+    """Read guard.yaml.
+
+    Raises:
+        InvalidDocument: it is not valid.
+        StorageError: it cannot be read.
+    """
+    try:
+        settings = load_host(home.settings.read_bytes(), str(home.settings))
+    except OSError as error:
+        message = f"{home.settings} cannot be read: {os.strerror(error.errno or 0)}"
+        raise StorageError(message) from error
+    return replace(settings, live=str(home.root / settings.live))
+
+
+def read_identity(home: Home) -> str:
+    """Read the id of a home.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    path = home.trust / IDENTITY
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path} cannot be read"
+        raise StorageError(message, next_step="put it back from your backup") from error
+
+
+def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
+    """Open a home and build its guard; nothing is started or changed yet.
+
+    Raises:
+        StateguardError: something in the home is missing or damaged.
+    """
+    settings, identity = read_settings(home), read_identity(home)
+    live = Path(settings.live)
+    repository, captured = Repository(home.repository), Repository(home.captured)
+    database = Database(home.database)
+    signing = _Signing(home)
+    journal, store = Journal(database), Store(database)
+    audit = Audit(repository, database, lambda content: signing.key().sign(content))
+    declared = Declared(repository)
+    books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), DigestCache())
+    wake = threading.Event()
+    runtime = ProcessRuntime(live, home, identity, lambda _: wake.set())
+    prober = Prober(live, lambda _: wake.set())
+    scanner = _Scanners(live, repository, declared)
+    watch = Watch(prober, runtime, wake)
+    preparation = Preparation(declared, captured, scanner.current, runtime, prober)
+    recorder = Recorder(books, runtime)
+    parts = Parts(live, repository, captured, scanner.current, runtime, prober, watch, declared.system, recorder.record)
+    operations = Operations(books, preparation, Engine(journal, Stages(parts), announce))
+    pinned = load_pinned(home.trust)
+    baselines = Baselines(Places(repository, captured, identity, database), audit, pinned, signing.key)
+    reporter = Reporter(books, store, prober)
+    return Guard(
+        home=home,
+        identity=identity,
+        database=database,
+        repository=repository,
+        captured=captured,
+        books=books,
+        store=store,
+        baselines=baselines,
+        operations=operations,
+        responder=Responder(operations, store, baselines, reporter),
+        reporter=reporter,
+        runtime=runtime,
+        prober=prober,
+        watch=watch,
+        wake=wake,
+        live=live,
+        _scanner=scanner.current,
+    )
+
+
+class _Signing:
+    """Loads the guard's key when it is first needed: reading commands work without it."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._key: SigningKey | None = None
+
+    def key(self) -> SigningKey:
+        if self._key is None:
+            self._key = load_guard_key(self._home.keys)
+        return self._key
+
+
+class _Scanners:
+    """Keeps one scanner, and what it hashed, for as long as the path rules stay the same."""
+
+    def __init__(self, live: Path, repository: Repository, declared: Declared) -> None:
+        self._live, self._repository, self._declared = live, repository, declared
+        self._scanner: Scanner | None = None
+        self._rules: PathRules | None = None
+
+    def current(self) -> Scanner:
+        revision = self._repository.ref(APPLIED) or self._repository.ref(MAIN) or ""
+        rules = self._declared.rules(revision)
+        if self._scanner is None or rules is not self._rules:
+            self._scanner, self._rules = Scanner(self._live, rules), rules
+        return self._scanner

@@ -1,0 +1,137 @@
+"""The cycle: observe what is, detect what it means, respond, record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stateguard.detect.facts import Facts, findings
+from stateguard.detect.failure import TELLING, conditions
+from stateguard.guard.applies import Applies
+from stateguard.guard.compose import Guard
+from stateguard.guard.healing import Healer
+from stateguard.guard.view import drift_now, facts
+from stateguard.host.clock import boot_seconds, moment, now_text
+from stateguard.host.logs import log, warn
+from stateguard.live.watch import Watcher
+from stateguard.model.agent import ProbeKind
+from stateguard.model.condition import Condition
+from stateguard.model.health import Health, overall
+from stateguard.model.moment import Moment
+from stateguard.respond.promote import may_promote
+
+
+class Cycle:
+    """One look at the system after another, on the guard's own thread."""
+
+    def __init__(self, guard: Guard, applies: Applies, watcher: Watcher) -> None:
+        """Work with this guard; ``watcher`` knows how long the live directory has been quiet."""
+        self._guard, self._applies = guard, applies
+        self._healer = Healer(guard, watcher)
+        self._well_since: float | None = None
+        self.conditions: tuple[Condition, ...] = ()
+
+    def turn(self) -> None:
+        """Look once, and do what follows.
+
+        Raises:
+            StateguardError: storage failed; the next turn tries again.
+        """
+        began = boot_seconds()
+        if not self._guard.applied:
+            return
+        seen = self._observe()
+        found = conditions(seen)
+        self._respond(seen, found)
+        self._record(found, began)
+
+    def next_due_seconds(self) -> float:
+        """Return how long the guard may wait before it must look again."""
+        waits = [self._guard.settings.cycle_seconds]
+        soak = self._guard.store.soak()
+        if soak is not None and not moment().reached(soak.due):
+            waits.append(soak.due.since(moment()))
+        waits.append(self._healer.due_seconds())
+        return max(0.02, min(waits))
+
+    def _observe(self) -> Facts:
+        _, large = self._guard.scanner().captured()
+        return facts(self._guard, drift_now(self._guard), tuple(large))
+
+    def _respond(self, seen: Facts, found: Sequence[Condition]) -> None:
+        suspended = self._suspended()
+        failing = [c for c in found if c.type not in TELLING]
+        health = overall(findings(seen))
+        self._restart_dead(seen)
+        if failing:
+            self._well_since = None
+            onset = self._guard.store.marked("onset") or now_text()
+            self._guard.store.mark("onset", onset)
+            self._guard.responder.trouble(failing, onset, self._guard.settings.arming, suspended=suspended)
+            return
+        self._guard.store.mark("onset", None)
+        if health is Health.HEALTHY:
+            self._well_since = self._well_since or boot_seconds()
+            self._settle()
+        else:
+            self._well_since = None
+        if suspended:
+            return
+        self._applies.catch_up()
+        self._healer.heal(seen.drift)
+        self._promote(seen, health)
+
+    def _settle(self) -> None:
+        """Resolve incidents once the system has been well for a confirm window."""
+        window = self._guard.system.policy.confirm_window_seconds
+        if self._well_since is None or boot_seconds() - self._well_since < window:
+            return
+        for incident in self._guard.store.unsettled():
+            self._guard.responder.recovered(incident.id, f"everything has been well for {window:.0f} s")
+
+    def _promote(self, seen: Facts, health: Health) -> None:
+        guard = self._guard
+        soak = guard.store.soak()
+        if soak is None:
+            return
+        verdict = may_promote(
+            soak,
+            moment(),
+            health=health,
+            drifted=len(seen.drift),
+            open_incidents=len(guard.store.unsettled()),
+            suspended=False,
+            head=guard.main if guard.main == guard.applied else None,
+        )
+        if verdict.now:
+            baseline = guard.responder.promote(soak, health)
+            log("signed a baseline", number=baseline.statement.number, revision=soak.revision)
+
+    def _restart_dead(self, seen: Facts) -> None:
+        """Restart agents whose liveness probe fails, as Kubernetes does."""
+        for one in seen.probes:
+            agent = one.probe.agent
+            if one.probe.kind is not ProbeKind.LIVENESS or one.health is not Health.UNHEALTHY or agent is None:
+                continue
+            warn("liveness failed; the agent is restarted", agent=agent)
+            self._guard.prober.pause([agent])
+            self._guard.runtime.stop(agent)
+            self._guard.runtime.start(self._guard.system.agents[agent], self._guard.applied)
+            self._guard.prober.begin([p.id for p in self._guard.system.agents[agent].probes])
+
+    def _suspended(self) -> bool:
+        """Say whether stateguard only watches: a person said so, or has stopped agents by hand."""
+        kept: dict[str, Any] | None = self._guard.store.marked("suspended")
+        if kept and kept.get("until") and moment().reached(Moment(**kept["until"])):
+            self._guard.store.mark("suspended", None)
+            log("resumed: the time of the suspension is over")
+            kept = None
+        return bool(kept) or bool(self._guard.store.marked("stopped"))
+
+    def _record(self, found: tuple[Condition, ...], began: float) -> None:
+        if {c.key for c in found} != {c.key for c in self.conditions}:
+            log("conditions", now=[f"{c.type} {c.component}: {c.message}" for c in found])
+        self.conditions = found
+        took, limit = boot_seconds() - began, self._guard.settings.cycle_seconds
+        if took > 2 * limit and not self._guard.operations.engine.current:
+            warn("a cycle overran", seconds=round(took, 3), limit_seconds=limit)

@@ -1,0 +1,138 @@
+"""The daemon: takes the lock, recovers, starts what is missing, then cycles until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from typing import Any
+
+from stateguard.errors import StateguardError
+from stateguard.guard.api import Server, application
+from stateguard.guard.applies import Applies
+from stateguard.guard.commands import Desk
+from stateguard.guard.compose import Guard, compose
+from stateguard.guard.cycle import Cycle
+from stateguard.guard.recover import recover
+from stateguard.guard.worker import Worker
+from stateguard.host.clock import boot_seconds
+from stateguard.host.home import Home
+from stateguard.host.lock import WriterLock
+from stateguard.host.logs import failure, log, to_stderr
+from stateguard.live.lock import claim
+from stateguard.live.watch import Watcher
+from stateguard.model.transition import Step
+from stateguard.transition.journal import Operation
+
+_PATIENCE_SECONDS = 60.0
+_AFTER_FAULT_SECONDS = 1.0
+
+
+def run(home: Home) -> None:
+    """Guard a home until SIGTERM or SIGINT; the agents stay running.
+
+    Raises:
+        LockHeldError: another guard is at work there, or owns the live directory.
+        StateguardError: the home is damaged.
+    """
+    to_stderr()
+    with WriterLock(home.writer_lock, "daemon").acquire(_PATIENCE_SECONDS):
+        guard = compose(home, _announce)
+        try:
+            claim(guard.live, guard.identity, home.root)
+            Daemon(guard).serve()
+        finally:
+            guard.close()
+
+
+class Daemon:
+    """One guard at work."""
+
+    def __init__(self, guard: Guard) -> None:
+        """Work with this guard."""
+        self._guard = guard
+        self._stop = threading.Event()
+        self._applies = Applies(guard)
+        self._watcher = Watcher(guard.live, guard.scanner().rules, guard.wake.set)
+        self._cycle = Cycle(guard, self._applies, self._watcher)
+        self._worker = Worker(guard.wake, self._busy_with)
+        self._server = Server(guard.home.socket, application(self._desk, self._worker))
+
+    def serve(self) -> None:
+        """Serve until told to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._told_to_stop())
+        self._server.start()
+        try:
+            self._begin()
+            notify("READY=1")
+            log("guarding", home=str(self._guard.home.root), live=str(self._guard.live), pid=os.getpid())
+            self._loop()
+        finally:
+            notify("STOPPING=1")
+            self._server.stop()
+            self._watcher.stop()
+            log("stopped; the agents stay running")
+
+    def _begin(self) -> None:
+        self._guard.supervise()
+        recovered = recover(self._guard, self._applies)
+        self._guard.store.mark("stopped", None)
+        started = self._guard.start_missing()
+        self._watcher.start()
+        if recovered or started:
+            log("caught up", recovered=recovered, started=started)
+
+    def _loop(self) -> None:
+        next_turn = boot_seconds()
+        while not self._stop.is_set():
+            woken = self._guard.wake.wait(max(0.0, next_turn - boot_seconds()))
+            self._guard.wake.clear()
+            worked = self._worker.run_waiting()
+            if self._stop.is_set():
+                return
+            if woken or worked or boot_seconds() >= next_turn:
+                next_turn = boot_seconds() + self._turn()
+                notify("WATCHDOG=1")
+
+    def _turn(self) -> float:
+        """One cycle; a fault in it never silences the monitor."""
+        try:
+            self._cycle.turn()
+            return self._cycle.next_due_seconds()
+        except (StateguardError, OSError):
+            failure("monitor degraded: a cycle failed")
+        except Exception:  # noqa: BLE001 - as above: whatever it was, the next cycle looks again
+            failure("monitor degraded: a cycle failed unexpectedly")
+        return _AFTER_FAULT_SECONDS
+
+    def _told_to_stop(self) -> None:
+        self._stop.set()
+        self._guard.wake.set()
+
+    def _busy_with(self) -> int | None:
+        current = self._guard.operations.engine.current
+        return current[0].id if current else None
+
+    def _desk(self) -> Desk:
+        return Desk(self._guard, self._applies, os.getpid(), self._conditions)
+
+    def _conditions(self) -> list[dict[str, Any]]:
+        return [c.as_json() for c in self._cycle.conditions]
+
+
+def _announce(operation: Operation, step: Step) -> None:
+    log("step", operation=operation.id, kind=operation.kind, direction=str(step.direction), step=str(step.name))
+
+
+def notify(state: str) -> None:
+    """Tell systemd, if it listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        try:
+            sender.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        except OSError as error:
+            log("systemd does not listen", error=str(error))

@@ -1,0 +1,221 @@
+"""Found a guard home: repositories with hooks, keys, trust, database; the first commit, applied; baseline/1."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pygit2.enums import ObjectType
+
+from stateguard.admission.admit import judge
+from stateguard.config.defaults import default_policy
+from stateguard.config.host import host_document
+from stateguard.config.resources import shipped
+from stateguard.config.state import STATE_FILE
+from stateguard.errors import NotFoundError, RefusedError, StorageError, UsageProblemError
+from stateguard.guard.admit import tree_reader
+from stateguard.guard.applies import Say
+from stateguard.guard.compose import IDENTITY, Guard, compose
+from stateguard.host import files
+from stateguard.host.clock import wall_seconds
+from stateguard.host.home import Home
+from stateguard.host.lock import WriterLock
+from stateguard.live.lock import claim
+from stateguard.model.identity import APPLIED, MAIN, ZERO, person
+from stateguard.model.policy import SHIPPED_ARMING, HostSettings
+from stateguard.model.transition import Kind, Outcome
+from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
+from stateguard.record import audit
+from stateguard.state import trees
+from stateguard.state.forward import signed_commit
+from stateguard.state.git import git_raw
+from stateguard.state.repository import RefMove, Repository
+from stateguard.text.words import count, seconds
+from stateguard.transition.prepare import Wish
+from stateguard.trust.keys import create_guard_key
+
+HOOKS = ("pre-receive", "proc-receive")
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """What a new home is made from. ``source`` None: an empty state."""
+
+    home: Home
+    source: Path | None
+    live: Path
+    baseline: bool
+    user: str
+
+
+def found(founding: Founding, say: Say) -> dict[str, Any]:
+    """Make a guard home; what fails before the first commit is applied leaves no home behind.
+
+    Raises:
+        RefusedError: there is a home already, the state is not valid, or its probes are red.
+        StateguardError: something could not be written.
+    """
+    home = founding.home
+    if home.exists():
+        message = f"{home.root} is a guard home already"
+        raise RefusedError(message, next_step=f"use it: stateguard --home {home.root} status")
+    if founding.source is not None and not founding.source.is_dir():
+        raise NotFoundError(f"{founding.source} is no directory", next_step="name the directory that holds your state")
+    _check_places(founding)
+    try:
+        home.create()
+    except OSError as error:
+        raise StorageError(f"{home.root} cannot be made: {error.strerror}") from error
+    with WriterLock(home.writer_lock, "init").acquire():
+        _furnish(founding)
+        guard = compose(home, lambda *_: None)
+        try:
+            revision = _first_commit(guard, founding)
+            say(f"imported {count(len(guard.books.declared.paths(revision)), 'file')} as {revision[:10]}")
+            claim(guard.live, guard.identity, home.root)
+            guard.supervise()
+            return _first_apply(guard, founding, revision, say)
+        finally:
+            guard.close()
+
+
+def _check_places(founding: Founding) -> None:
+    live, root = founding.live, founding.home.root
+    if founding.source is not None and root == founding.source:
+        raise UsageProblemError("the guard home cannot be the directory it guards", next_step="choose another --home")
+    if live == root:
+        raise UsageProblemError("the live directory cannot be the guard home itself", next_step="choose another --live")
+
+
+def _furnish(founding: Founding) -> None:
+    home = founding.home
+    identity = secrets.token_hex(16)
+    served = Repository.create(home.repository, served=True)
+    Repository.create(home.captured, served=False)
+    install_hooks(served.path)
+    create_guard_key(home.keys, home.trust)
+    files.replace(home.trust / IDENTITY, identity.encode() + b"\n", 0o644)
+    founding.live.mkdir(parents=True, exist_ok=True)
+    settings = HostSettings(live=str(founding.live), arming=SHIPPED_ARMING, name=os.uname().nodename)
+    files.replace(home.settings, host_document(settings).encode(), 0o600)
+
+
+def install_hooks(repository: Path) -> None:
+    """Put the hooks into a served repository; they name this interpreter by absolute path.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    client = Path(__file__).resolve().parents[1] / "githooks" / "client.py"
+    for name in HOOKS:
+        text = (shipped("hooks") / name).read_text(encoding="utf-8")
+        text = text.replace("@PYTHON@", _quoted(sys.executable)).replace("@CLIENT@", _quoted(str(client)))
+        files.replace(repository / "hooks" / name, text.encode(), 0o755)
+
+
+def _quoted(path: str) -> str:
+    return "'" + path.replace("'", "'\\''") + "'"
+
+
+def _first_commit(guard: Guard, founding: Founding) -> str:
+    paths = read_directory(founding.source, guard.repository) if founding.source else _nothing(guard.repository)
+    tree = trees.build(guard.repository, paths)
+    verdict = judge(tree_reader(guard.repository, tree), None, default_policy())
+    if verdict.problems:
+        _forget(founding.home)
+        lines = "\n".join(p.text() for p in verdict.problems[:20])
+        raise RefusedError(
+            f"the state is not valid:\n{lines}", next_step="mend it and try again; stateguard validate DIR"
+        )
+    message = "Take the state under guard\n"
+    return signed_commit(guard.repository, tree, [], message, wall_seconds(), guard.books.signer)
+
+
+def _nothing(repository: Repository) -> dict[str, Entry]:
+    text = b"apiVersion: stateguard/v1\n"
+    return {STATE_FILE: Entry(REGULAR, repository.write(ObjectType.BLOB, text))}
+
+
+def read_directory(source: Path, repository: Repository, ignore: Sequence[str] | None = None) -> dict[str, Entry]:
+    """Store every file of a directory that is not ignored; returns its path map.
+
+    Raises:
+        StateguardError: a file cannot be read or has a name that cannot be kept.
+    """
+    patterns = default_policy().ignore if ignore is None else tuple(ignore)
+    excludes = [f"--exclude={p}" for p in patterns]
+    listed = git_raw(
+        ("--git-dir", str(repository.path), "--work-tree", str(source), "ls-files", "--others", "--exclude-standard",
+         "-z", *excludes),
+        cwd=source,
+    )  # fmt: skip
+    found: dict[str, Entry] = {}
+    for raw in listed.split(b"\0"):
+        if not raw or raw.endswith(b"/"):
+            continue
+        try:
+            path = raw.decode()
+        except UnicodeDecodeError as error:
+            raise RefusedError(f"{raw!r} has a name that is no UTF-8", next_step="rename it or ignore it") from error
+        with files.open_root(source) as root:
+            *parts, name = path.split("/")
+            with files.open_directory(root, tuple(parts)) as directory:
+                content, status = files.read_at(directory, name)
+        mode = SYMLINK if stat.S_ISLNK(status.st_mode) else EXECUTABLE if status.st_mode & stat.S_IXUSR else REGULAR
+        found[path] = Entry(mode, repository.write(ObjectType.BLOB, content))
+    return dict(sorted(found.items()))
+
+
+def _forget(home: Home) -> None:
+    """Remove the settings, so that what was begun is no guard home."""
+    home.settings.unlink(missing_ok=True)
+    for repository in (home.repository, home.captured):
+        _remove_tree(repository)
+
+
+def _remove_tree(path: Path) -> None:
+    for directory, names, filenames in os.walk(path, topdown=False):
+        for name in filenames:
+            Path(directory, name).unlink()
+        for name in names:
+            Path(directory, name).rmdir()
+    if path.is_dir():
+        path.rmdir()
+
+
+def _first_apply(guard: Guard, founding: Founding, revision: str, say: Say) -> dict[str, Any]:
+    actor = person(founding.user)
+    guard.books.audit.append(
+        [audit.Entry("init", actor, {"identity": guard.identity, "moves": [[MAIN, ZERO, revision]]})],
+        [RefMove(MAIN, revision, ZERO)],
+    )
+    operation = guard.books.journal.open("apply", actor, "stateguard init", {"target": revision, "was_well": True})
+    window = guard.books.declared.system(revision).policy.confirm_window_seconds
+    agents = guard.books.declared.system(revision).agents
+    if agents and founding.baseline:
+        say(f"starting {count(len(agents), 'agent')}, then watching them for one confirm window ({seconds(window)})")
+    wish = Wish(Kind.APPLY, "", revision, hold=founding.baseline and bool(agents), record={"main": "keep"})
+    ended = guard.operations.transition(operation, lambda: wish)
+    if ended.outcome is not Outcome.SUCCEEDED:
+        if guard.applied != revision:
+            body = {"operation": operation.id, "moves": [[APPLIED, ZERO, revision]]}
+            guard.books.audit.append([audit.Entry("ref", actor, body)], [RefMove(APPLIED, revision, ZERO)])
+        guard.operations.finish(operation, Outcome.FAILED, ended.detail)
+        message = f"the home is made, but the system is not well: {ended.detail}"
+        hint = f"mend it by a push to {guard.repository.path}; see stateguard --home {founding.home.root} status"
+        raise RefusedError(message, changed="the home was made and its agents were started", next_step=hint)
+    record = guard.operations.finish(operation, ended.outcome, ended.detail)
+    document = {"home": str(founding.home.root), "live": str(founding.live), "revision": revision,
+                "baseline": None, "operation": record.operation}  # fmt: skip
+    if founding.baseline:
+        paths = guard.operations.preparation.keep_all(revision)
+        baseline = guard.baselines.create(revision, paths, actor, {"health": "HEALTHY", "window_seconds": window})
+        say(f"signed baseline/1, fingerprint {baseline.statement.fingerprint[:23]}")
+        document["baseline"] = 1
+    return document

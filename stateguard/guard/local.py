@@ -1,0 +1,53 @@
+"""Run a command in this process, because no guard listens; under the writer lock if it writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stateguard.guard.applies import Applies, Say
+from stateguard.guard.commands import COMMANDS, Desk
+from stateguard.guard.compose import Guard, compose
+from stateguard.guard.recover import recover
+from stateguard.host.home import Home
+from stateguard.host.lock import WriterLock
+from stateguard.live.lock import claim
+from stateguard.model.transition import Step
+from stateguard.transition.journal import Operation
+
+_PATIENCE_SECONDS = 30.0
+
+
+def without_daemon(home: Home, name: str, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Run a command in this process. One that writes first finishes or undoes what was interrupted.
+
+    Raises:
+        LockHeldError: another process writes.
+        StateguardError: whatever the command meets.
+    """
+    found = COMMANDS[name]
+    if not found.writes:
+        guard = compose(home, _unheard)
+        try:
+            guard.look()
+            return found.answer(_desk(guard), parameters, say)
+        finally:
+            guard.close()
+    with WriterLock(home.writer_lock, name).acquire(_PATIENCE_SECONDS):
+        guard = compose(home, _unheard)
+        try:
+            claim(guard.live, guard.identity, home.root)
+            guard.supervise()
+            desk = _desk(guard)
+            if name != "recover":
+                recover(guard, desk.applies)
+            return found.answer(desk, parameters, say)
+        finally:
+            guard.close()
+
+
+def _desk(guard: Guard) -> Desk:
+    return Desk(guard, Applies(guard), None, list)
+
+
+def _unheard(_operation: Operation, _step: Step) -> None:
+    """Announce steps to nobody: without a daemon there is no log."""

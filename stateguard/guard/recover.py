@@ -1,0 +1,67 @@
+"""After a crash: every operation without an outcome is carried on to its end, oldest first."""
+
+from __future__ import annotations
+
+from stateguard.errors import StateguardError
+from stateguard.guard.applies import Applies
+from stateguard.guard.compose import Guard
+from stateguard.host.logs import log
+from stateguard.model.transition import Conversations, Outcome
+from stateguard.respond.responder import Back
+from stateguard.respond.withdraw import Target
+from stateguard.transition.journal import Operation
+from stateguard.transition.prepare import Wish
+
+
+def recover(guard: Guard, applies: Applies) -> list[int]:
+    """Finish or undo what was interrupted; returns the operations concerned.
+
+    Raises:
+        StateguardError: storage does not allow it.
+    """
+    recovered: list[int] = []
+    while left := [o for o in guard.books.journal.unfinished() if not _belongs_to_apply(o)]:
+        operation = left[0]
+        log("recovering", operation=operation.id, kind=operation.kind)
+        _carry_on(guard, applies, operation)
+        if guard.books.journal.get(operation.id).outcome is None:
+            message = f"operation {operation.id} could not be finished or undone"
+            raise StateguardError(message, next_step="see the guard's log; try: stateguard recover")
+        recovered.append(operation.id)
+    return recovered
+
+
+def way_of(operation: Operation) -> Back:
+    """Return the way back that a rollback was opened with."""
+    request = operation.request
+    return Back(
+        target=Target(request["target"], request["label"], ""),
+        actor=operation.actor,
+        reason=operation.reason,
+        incident=operation.incident,
+        made=bool(request.get("made")),
+        conversations=Conversations(request.get("conversations", "keep")),
+        snapshot=request.get("snapshot"),
+    )
+
+
+def _belongs_to_apply(operation: Operation) -> bool:
+    """Say whether an operation puts back a failed apply, which carries it on itself."""
+    return "failed" in operation.request
+
+
+def _carry_on(guard: Guard, applies: Applies, operation: Operation) -> None:
+    if operation.kind == "apply":
+        applies.resume(operation)
+    elif operation.kind == "rollback":
+        guard.responder.resume_back(operation, way_of(operation))
+    elif operation.plan is not None:
+        ended = guard.operations.transition(operation, _no_wish)
+        guard.operations.finish(operation, ended.outcome, ended.detail)
+    else:
+        guard.operations.finish(operation, Outcome.FAILED, "interrupted before anything was changed")
+
+
+def _no_wish() -> Wish:
+    message = "an operation with a plan needs no wish"
+    raise ValueError(message)

@@ -1,0 +1,192 @@
+"""What is: the documents of ``status``, ``plan``, ``diff`` and ``fingerprint``; nothing here changes anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stateguard.detect.facts import Facts, Seen, findings
+from stateguard.errors import NotFoundError
+from stateguard.guard.compose import Guard
+from stateguard.host.clock import moment
+from stateguard.model.agent import AgentSpec
+from stateguard.model.baseline import Baseline
+from stateguard.model.health import AgentState, AgentStatus, Health, agent_health, overall
+from stateguard.model.identity import EMPTY_TREE
+from stateguard.model.moment import rfc3339
+from stateguard.model.tree import Drift, compare, drift
+from stateguard.observe.prober import Reading
+from stateguard.state import fingerprint, trees
+from stateguard.state.repository import Repository
+
+
+def facts(guard: Guard, drifted: tuple[Drift, ...] = (), too_large: tuple[str, ...] = ()) -> Facts:
+    """Return one look at the system, as the detectors read it."""
+    readings = guard.prober.readings()
+    seen = tuple(Seen(r.probe, r.health, r.failures, r.last) for _, r in sorted(readings.items()))
+    return Facts(guard.system.agents, guard.runtime.statuses(), seen, drifted, too_large)
+
+
+def drift_now(guard: Guard) -> tuple[Drift, ...]:
+    """Return the desired paths that the live directory holds otherwise."""
+    if not guard.applied:
+        return ()
+    desired = guard.books.declared.desired(guard.applied)
+    return drift(desired, guard.scanner().observe(desired))
+
+
+def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
+    """Return the document of ``status``; ``pid`` is the daemon's, None if there is none."""
+    applied, main = guard.applied, guard.main
+    readings, statuses = guard.prober.readings(), guard.runtime.statuses()
+    current = guard.operations.engine.current
+    soak = guard.store.soak()
+    newest = next((b for b in guard.baselines.all() if b.usable), None)
+    suspended = guard.store.marked("suspended")
+    return {
+        "guard": {"running": pid is not None, "pid": pid, "home": str(guard.home.root), "live": str(guard.live)},
+        "health": str(overall(findings(facts(guard)))) if pid is not None else str(Health.UNKNOWN),
+        "revision": applied or None,
+        "main": main or None,
+        "desired_fingerprint": _desired(guard, applied),
+        "fingerprint": live_fingerprint(guard)["fingerprint"] if applied else None,
+        "baseline": _baseline(newest),
+        "drift": [{"path": d.path, "kind": str(d.kind)} for d in drift_now(guard)],
+        "agents": [
+            _agent(spec, statuses.get(name), readings, watched=pid is not None)
+            for name, spec in guard.system.agents.items()
+        ],
+        "probes": [_probe(r) for _, r in sorted(readings.items()) if r.probe.agent is None],
+        "transition": (
+            {"operation": current[0].id, "kind": current[0].kind, "stage": current[1].stage} if current else None
+        ),
+        "soak": {"revision": soak.revision, "due_at": soak.due.rfc3339()} if soak else None,
+        "incidents": [i.id for i in guard.store.unsettled()],
+        "suspended": bool(suspended),
+        "at": moment().rfc3339(),
+    }
+
+
+def _agent(
+    spec: AgentSpec, status: AgentStatus | None, readings: dict[str, Reading], *, watched: bool
+) -> dict[str, Any]:
+    status = status or AgentStatus(spec.name, AgentState.STOPPED)
+    required = [readings[p.id].health for p in spec.probes if p.required and not p.external and p.id in readings]
+    return {
+        "name": spec.name,
+        "state": str(status.state),
+        "health": str(agent_health(status, required) if watched else Health.UNKNOWN),
+        "pid": status.pid,
+        "running": status.running or None,
+        "critical": spec.critical,
+        "exits": status.exits,
+        "message": status.message,
+        "started_at": rfc3339(status.started_at) if status.started_at else None,
+    }
+
+
+def _probe(reading: Reading) -> dict[str, Any]:
+    return {
+        "name": reading.probe.name,
+        "health": str(reading.health),
+        "required": reading.probe.required,
+        "message": reading.last.message if reading.last else "",
+    }
+
+
+def _baseline(newest: Baseline | None) -> dict[str, Any] | None:
+    if newest is None:
+        return None
+    whole = newest.as_json()
+    return {k: whole[k] for k in ("number", "grade", "fingerprint", "desired_fingerprint", "revision")}
+
+
+def _desired(guard: Guard, revision: str) -> str | None:
+    if not revision:
+        return None
+    tree = guard.repository.commit(revision).tree
+    return fingerprint.incremental(guard.repository, tree, guard.books.digests)
+
+
+def revision_fingerprint(guard: Guard, revision: str) -> dict[str, Any]:
+    """Return the fingerprint of a commit's whole tree, recomputed from its bytes.
+
+    Raises:
+        NotFoundError: there is no such commit.
+    """
+    commit = guard.repository.resolve(revision)
+    tree = guard.repository.commit(commit).tree
+    return {"fingerprint": fingerprint.full(guard.repository.path, tree), "revision": commit}
+
+
+def live_fingerprint(guard: Guard) -> dict[str, Any]:
+    """Return the fingerprint of the complete live state, desired and captured, and the paths that count."""
+    scanner = guard.scanner()
+    captured, _ = scanner.captured()
+    desired = guard.books.declared.desired(guard.applied) if guard.applied else {}
+    found = scanner.observe(sorted({*desired, *captured}))
+    digests: dict[str, Any] = {"fingerprint": _of_live(guard, found), "revision": guard.applied or None}
+    return digests | {"files": sorted(found)}
+
+
+def _of_live(guard: Guard, found: dict[str, Any]) -> str:
+    """Fingerprint what was observed; blobs are kept in captured.git, where a snapshot would put them anyway."""
+    if not found:
+        return fingerprint.incremental(guard.captured, EMPTY_TREE, guard.books.digests)
+    return fingerprint.of_paths(
+        found,
+        lambda path, entry: fingerprint.digest_of(
+            guard.books.digests, entry.id, lambda: _content(guard, path, entry.id)
+        ),
+    )
+
+
+def _content(guard: Guard, path: str, object_id: str) -> bytes:
+    for repository in (guard.repository, guard.captured):
+        if repository.has(object_id):
+            return repository.blob(object_id)
+    return guard.scanner().content(path)
+
+
+def diff(guard: Guard, before: str, after: str | None) -> dict[str, Any]:
+    """Return how two targets differ, or a target and the live directory (``after`` None), with what is unmanaged.
+
+    Raises:
+        NotFoundError: a target names nothing.
+    """
+    first = guard.books.declared.desired(commit_of(guard, before))
+    if after is not None:
+        second = guard.books.declared.desired(commit_of(guard, after))
+        changes, unmanaged = compare(first, second), []
+    else:
+        scanner = guard.scanner()
+        changes = compare(first, scanner.observe(first))
+        unmanaged = [p for p in scanner.everything() if p not in first and not scanner.rules.captured(p)]
+    return {
+        "added": list(changes.added),
+        "changed": list(changes.changed),
+        "removed": list(changes.removed),
+        "unmanaged": unmanaged,
+    }
+
+
+def commit_of(guard: Guard, target: str) -> str:
+    """Return the main commit that a TARGET or a git revision names.
+
+    Raises:
+        NotFoundError: it names nothing.
+    """
+    try:
+        return guard.baselines.find(target).statement.revision
+    except NotFoundError:
+        return guard.repository.resolve(target)
+
+
+def touched_paths(repository: Repository, before: str | None, after: str | None) -> set[str]:
+    """Return the paths by which two commits differ; unknown commits differ in nothing."""
+
+    def paths(commit: str | None) -> dict[str, Any]:
+        if not commit or not repository.has(commit):
+            return {}
+        return dict(trees.path_map(repository, repository.commit(commit).tree))
+
+    return set(compare(paths(before), paths(after)).paths)

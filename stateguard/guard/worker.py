@@ -1,0 +1,86 @@
+"""One thread does everything that writes; others hand it work and listen."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from stateguard.errors import StateguardError
+from stateguard.host.clock import boot_seconds
+from stateguard.host.logs import failure
+from stateguard.text.words import seconds
+
+Work = Callable[[Callable[[str], None]], dict[str, Any]]
+"""Does something, says lines on the way, and returns a document."""
+
+_HEARTBEAT_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Job:
+    """One piece of work and what it says; nobody needs to listen."""
+
+    work: Work
+    said: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
+
+    def run(self) -> None:
+        """Do the work; whatever happens, the listener gets a last word."""
+        try:
+            result = self.work(lambda text: self.said.put({"say": text}))
+        except StateguardError as error:
+            self.said.put(error.as_json())
+        except Exception as error:  # noqa: BLE001 - the guard must outlive a fault in one command; it is logged and told
+            failure("a command failed unexpectedly")
+            self.said.put(StateguardError(f"{type(error).__name__}: {error}", changed="unknown").as_json())
+        else:
+            self.said.put({"result": result})
+
+    def listen(self) -> Iterator[dict[str, Any]]:
+        """Yield what is said; an empty document now and then shows that somebody is still there."""
+        while True:
+            try:
+                document = self.said.get(timeout=_HEARTBEAT_SECONDS)
+            except queue.Empty:
+                document = {}
+            yield document
+            if "result" in document or "error" in document:
+                return
+
+
+class Worker:
+    """The queue of jobs."""
+
+    def __init__(self, wake: threading.Event, busy_with: Callable[[], int | None]) -> None:
+        """``busy_with`` returns the operation that runs now."""
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._wake, self._busy_with = wake, busy_with
+        self._began: float | None = None
+
+    def submit(self, work: Work) -> Job:
+        """Hand in work."""
+        job = Job(work)
+        began, operation = self._began, self._busy_with()
+        if began is not None:
+            behind = f"operation {operation}" if operation is not None else "another command"
+            job.said.put({"say": f"queued behind {behind}, {seconds(boot_seconds() - began)}"})
+        self._jobs.put(job)
+        self._wake.set()
+        return job
+
+    def run_waiting(self) -> int:
+        """Do everything that waits; returns how many jobs that were."""
+        done = 0
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return done
+            self._began = boot_seconds()
+            try:
+                job.run()
+            finally:
+                self._began = None
+            done += 1

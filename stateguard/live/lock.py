@@ -1,0 +1,42 @@
+"""Who owns a live directory: a file in it names the guard home, and a second guard refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stateguard.errors import LockHeldError, StorageError
+from stateguard.host import files
+
+NAME = ".stateguard.lock"
+
+
+def claim(live: Path, identity: str, home: Path) -> None:
+    """Write ourselves into a live directory, unless another guard home that still exists stands there.
+
+    ``identity`` is the id of our guard home.
+
+    Raises:
+        LockHeldError: another guard owns it.
+        StorageError: it cannot be written.
+    """
+    path = live / NAME
+    owner, where = _read(path)
+    if owner == identity and where == str(home):
+        return
+    if owner and owner != identity and Path(where, "guard.yaml").is_file():
+        message = f"the live directory {live} belongs to the guard home {where}"
+        raise LockHeldError(message, next_step=f"use that home, or remove {path} if that guard is gone for good")
+    try:
+        files.replace(path, json.dumps({"owner": identity, "home": str(home)}).encode() + b"\n", 0o644)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise StorageError(message) from error
+
+
+def _read(path: Path) -> tuple[str, str]:
+    try:
+        document = json.loads(path.read_bytes())
+        return str(document["owner"]), str(document["home"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", ""

@@ -1,0 +1,184 @@
+"""What lies at the paths of the live directory: hashed only when its stat changed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from stateguard.config.sections import PathRules
+from stateguard.host import files
+from stateguard.host.clock import wall_seconds
+from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
+
+Store = Callable[[bytes], str]
+"""Keeps bytes as a blob, durably; returns its object id."""
+
+OBSTACLE = Entry(0, "0" * 40)
+"""Stands for something that git could not hold: a directory, a socket, a device."""
+
+CEILING_BYTES = 100 * 1024 * 1024
+"""A captured file larger than this is not kept; it is reported instead."""
+
+_RACY_NANOSECONDS = 50_000_000
+_SQLITE = b"SQLite format 3\0"
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    signature: tuple[int, ...]
+    hashed_at: float
+    entry: Entry
+
+
+class Scanner:
+    """Looks at paths below one root and remembers what it hashed."""
+
+    def __init__(self, root: Path, rules: PathRules) -> None:
+        """``rules`` say which paths are captured: those are read as :func:`settled` has it."""
+        self.root, self.rules = root, rules
+        self._seen: dict[str, _Seen] = {}
+
+    def observe(self, paths: Iterable[str]) -> dict[str, Entry]:
+        """Return what lies at these paths now; a path with nothing is left out.
+
+        Raises:
+            OSError: something there cannot be read.
+        """
+        return self._look(paths, None, None)
+
+    def keep(self, paths: Iterable[str], store: Store, has: Callable[[str], bool]) -> dict[str, Entry]:
+        """Return what lies at these paths now, with every byte of it stored; obstacles are left out.
+
+        Raises:
+            OSError: something there cannot be read.
+        """
+        return {p: e for p, e in self._look(paths, store, has).items() if e != OBSTACLE}
+
+    def content(self, path: str) -> bytes:
+        """Return the bytes of one path as they count for a fingerprint.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        *parts, name = path.split("/")
+        with files.open_root(self.root) as root, files.open_directory(root, tuple(parts)) as directory:
+            found = files.read_at(directory, name)[0]
+        return settled(path, found, self.root / path) if self.rules.captured(path) else found
+
+    def captured(self) -> tuple[list[str], list[str]]:
+        """Return the captured paths that exist, and those too large to keep; both sorted."""
+        kept: list[str] = []
+        large: list[str] = []
+        for prefix in self.rules.captured_roots():
+            for path, size in self._walk(prefix):
+                if self.rules.captured(path) and not self.rules.ignored(path):
+                    (large if size > CEILING_BYTES else kept).append(path)
+        return sorted(set(kept)), sorted(set(large))
+
+    def everything(self) -> list[str]:
+        """Return every file and link below the root, for showing what is unmanaged; ignored ones left out."""
+        return sorted(p for p, _ in self._walk("") if not self.rules.ignored(p))
+
+    def _walk(self, prefix: str) -> Iterator[tuple[str, int]]:
+        base = self.root / prefix if prefix else self.root
+        for directory, names, filenames in os.walk(base, followlinks=False):
+            relative = os.path.relpath(directory, self.root)
+            lead = "" if relative == "." else relative + "/"
+            names[:] = [n for n in names if not self.rules.ignored(f"{lead}{n}/") and not n.startswith(files.TEMPORARY)]
+            links = [n for n in names if os.path.islink(os.path.join(directory, n))]
+            for name in (*filenames, *links):
+                path = lead + name
+                if name.startswith(files.TEMPORARY) or not _is_text(path):
+                    continue
+                try:
+                    found = os.lstat(os.path.join(directory, name))
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISREG(found.st_mode) or (stat.S_ISLNK(found.st_mode) and not self.rules.captured(path)):
+                    yield path, found.st_size
+
+    def _look(self, paths: Iterable[str], store: Store | None, has: Callable[[str], bool] | None) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        with files.open_root(self.root) as root:
+            for path in paths:
+                entry = self._one(root, path, store, has)
+                if entry is not None:
+                    found[path] = entry
+        return found
+
+    def _one(self, root: int, path: str, store: Store | None, has: Callable[[str], bool] | None) -> Entry | None:
+        *parts, name = path.split("/")
+        try:
+            with files.open_directory(root, tuple(parts)) as directory:
+                signature = _signature(os.lstat(name, dir_fd=directory))
+                seen = self._seen.get(path)
+                fresh = (
+                    seen is not None
+                    and seen.signature == signature
+                    and signature[3] < seen.hashed_at - _RACY_NANOSECONDS
+                )
+                if seen is not None and fresh and (has is None or has(seen.entry.id)):
+                    return seen.entry
+                hashed_at = wall_seconds() * 1e9
+                content, found = files.read_at(directory, name)
+        except IsADirectoryError:
+            return OBSTACLE
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None
+            if error.errno == errno.EINVAL:
+                return OBSTACLE
+            raise
+        if self.rules.captured(path):
+            content = settled(path, content, self.root / path)
+        entry = Entry(_mode(found), store(content) if store else _blob_id(content))
+        self._seen[path] = _Seen(_signature(found), hashed_at, entry)
+        return entry
+
+
+def settled(path: str, content: bytes, file: Path) -> bytes:
+    """Return the part of a captured file that is complete while somebody is writing it.
+
+    JSON lines are cut at the last line end; a SQLite database is copied through SQLite's backup API.
+    """
+    if path.endswith(".jsonl"):
+        return content[: content.rfind(b"\n") + 1]
+    if content.startswith(_SQLITE):
+        with tempfile.TemporaryDirectory() as scratch:
+            copy = Path(scratch) / "copy"
+            source = f"file:{file.as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro"
+            with closing(sqlite3.connect(source, uri=True)) as live, closing(sqlite3.connect(copy)) as target:
+                live.backup(target)
+            return copy.read_bytes()
+    return content
+
+
+def _mode(found: os.stat_result) -> int:
+    if stat.S_ISLNK(found.st_mode):
+        return SYMLINK
+    return EXECUTABLE if found.st_mode & stat.S_IXUSR else REGULAR
+
+
+def _signature(found: os.stat_result) -> tuple[int, ...]:
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode)
+
+
+def _blob_id(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

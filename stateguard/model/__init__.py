@@ -1,0 +1,1 @@
+"""Nouns and pure values: no I/O, no clock, no randomness."""

@@ -1,0 +1,83 @@
+"""Baselines: the statement that is signed, and what is known of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Grade(StrEnum):
+    """Who vouches for a baseline: the guard after a soak, or people."""
+
+    CONFIRMED = "confirmed"
+    APPROVED = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a baseline tag says; its canonical bytes are what is signed. Times are RFC 3339 UTC."""
+
+    repository: str
+    tag: str
+    number: int
+    grade: Grade
+    revision: str
+    snapshot: str
+    desired_fingerprint: str
+    fingerprint: str
+    issued_at: str
+    expires_at: str | None = None
+    previous_fingerprint: str | None = None
+    evidence: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A baseline as it stands in the repository, with the verdict on it."""
+
+    statement: Statement
+    signer: str
+    tag_object: str
+    problems: tuple[str, ...] = ()
+    suspect: bool = False
+    revoked: bool = False
+
+    @property
+    def valid(self) -> bool:
+        """Whether its statement, signature and name hold."""
+        return not self.problems
+
+    @property
+    def usable(self) -> bool:
+        """Whether a rollback may go to it."""
+        return self.valid and not self.revoked
+
+    def as_json(self) -> dict[str, object]:
+        """Return the keys of ``baseline list``."""
+        s = self.statement
+        return {
+            "number": s.number,
+            "grade": str(s.grade),
+            "fingerprint": s.fingerprint,
+            "desired_fingerprint": s.desired_fingerprint,
+            "revision": s.revision,
+            "snapshot": s.snapshot,
+            "issued_at": s.issued_at,
+            "expires_at": s.expires_at,
+            "signer": self.signer,
+            "valid": self.valid,
+            "suspect": self.suspect,
+            "revoked": self.revoked,
+            "problems": list(self.problems),
+        }
+
+
+def next_number(highest_accepted: int, listed: tuple[int, ...]) -> int:
+    """Return the number of the next baseline: numbers only grow, whatever the repository shows."""
+    return max((highest_accepted, *listed), default=0) + 1
+
+
+def before_onset(baselines: tuple[Baseline, ...], onset_at: str | None) -> tuple[Baseline, ...]:
+    """Return the usable baselines issued before an RFC 3339 time (None: all), newest first, suspects last."""
+    fit = [b for b in baselines if b.usable and (onset_at is None or b.statement.issued_at <= onset_at)]
+    return tuple(sorted(fit, key=lambda b: (b.suspect, -b.statement.number)))

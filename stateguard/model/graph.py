@@ -1,0 +1,79 @@
+"""Dependency order, cycles, and which agents a change concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from stateguard.model.agent import AgentSpec, Channel
+
+
+def layers(agents: Mapping[str, AgentSpec]) -> tuple[tuple[str, ...], ...]:
+    """Return the agents in starting order: each layer depends only on the layers before it.
+
+    The parent comes before others of its layer. Dependencies on agents that do not exist are left out.
+
+    Raises:
+        ValueError: the dependencies form a cycle.
+    """
+    left = {name: {d for d in spec.depends_on if d in agents} for name, spec in agents.items()}
+    result: list[tuple[str, ...]] = []
+    while left:
+        free = [name for name, needs in left.items() if not needs & left.keys()]
+        if not free:
+            msg = f"agents depend on each other in a circle: {' -> '.join(cycle(agents))}"
+            raise ValueError(msg)
+        result.append(tuple(sorted(free, key=lambda name: (not agents[name].parent, name))))
+        for name in free:
+            del left[name]
+    return tuple(result)
+
+
+def start_order(agents: Mapping[str, AgentSpec]) -> tuple[str, ...]:
+    """Return every agent, dependencies first, the parent as early as it may."""
+    return tuple(name for layer in layers(agents) for name in layer)
+
+
+def stop_order(agents: Mapping[str, AgentSpec]) -> tuple[str, ...]:
+    """Return every agent: the not critical ones first, dependents before what they need, the parent last."""
+    order = start_order(agents)
+    place = {name: n for n, name in enumerate(order)}
+    return tuple(sorted(order, key=lambda name: (agents[name].parent, agents[name].critical, -place[name])))
+
+
+def cycle(agents: Mapping[str, AgentSpec]) -> tuple[str, ...]:
+    """Return one circle of dependencies, its first agent repeated at the end; empty if there is none."""
+    done: set[str] = set()
+    for root in sorted(agents):
+        path = {} if root in done else {root: iter(agents[root].depends_on)}
+        while path:
+            name = next(reversed(path))
+            needed = next(path[name], None)
+            if needed is None:
+                path.popitem()
+                done.add(name)
+            elif needed in path:
+                names = tuple(path)
+                return (*names[names.index(needed) :], needed)
+            elif needed in agents and needed not in done:
+                path[needed] = iter(agents[needed].depends_on)
+    return ()
+
+
+def dependents(agents: Mapping[str, AgentSpec], names: Iterable[str]) -> frozenset[str]:
+    """Return the agents themselves and all that depend on them, directly or not."""
+    reached = {name for name in names if name in agents}
+    grew = True
+    while grew:
+        more = {n for n, spec in agents.items() if n not in reached and reached & set(spec.depends_on)}
+        grew = bool(more)
+        reached |= more
+    return frozenset(reached)
+
+
+def reads(spec: AgentSpec, channels: Iterable[Channel], path: str, matches: Callable[[str, str], bool]) -> bool:
+    """Say whether a path is an input of an agent: its own directory, its channels, its ``restart_on`` globs."""
+    if path.startswith(spec.directory):
+        return True
+    if any(channel.path == path and channel.touches(spec.name) for channel in channels):
+        return True
+    return any(matches(pattern, path) for pattern in spec.restart_on)

@@ -1,0 +1,98 @@
+"""The policy in force: what the state declares, over shipped defaults, under the host's floors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stateguard.model.agent import AgentSpec, Channel, Probe
+
+
+class Heal(StrEnum):
+    """What happens to drift in a section."""
+
+    HOLD = "hold"
+    ENFORCE = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A named part of the state: gitignore-style patterns and how its paths are treated."""
+
+    name: str
+    patterns: tuple[str, ...]
+    captured: bool = False
+    heal: Heal = Heal.HOLD
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What ``stateguard.yaml`` says, defaults filled in. Times in seconds."""
+
+    sections: tuple[Section, ...]
+    probes: tuple[Probe, ...] = ()
+    ignore: tuple[str, ...] = ()
+    confirm_window_seconds: float = 30.0
+    soak_seconds: float = 900.0
+    heal_after_seconds: float = 2.0
+    heal_war_count: int = 3
+    heal_war_seconds: float = 3600.0
+    attempts_per_incident: int = 3
+    rollbacks_per_hour: int = 2
+    rollbacks_per_day: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Everything a tree declares: agents, channels and policy."""
+
+    agents: dict[str, AgentSpec]
+    channels: tuple[Channel, ...]
+    policy: Policy
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """Every probe: those of the agents, of the channels and of the whole state."""
+        of_agents = tuple(p for agent in self.agents.values() for p in agent.probes)
+        of_channels = tuple(c.probe for c in self.channels if c.probe)
+        return (*of_agents, *of_channels, *self.policy.probes)
+
+
+class Arming(StrEnum):
+    """What stateguard may do by itself when a trigger fires."""
+
+    OBSERVE = "observe"
+    PROPOSE = "propose"
+    ACT = "act"
+
+
+class Trigger(StrEnum):
+    """The classes of cause that arming is set for."""
+
+    APPLY = "apply"
+    SOAK = "soak"
+    FAILURE = "failure"
+    CORRUPTION = "corruption"
+    BREACH = "breach"
+    PREDICTION = "prediction"
+
+
+SHIPPED_ARMING: dict[Trigger, Arming] = {
+    Trigger.APPLY: Arming.ACT,
+    Trigger.SOAK: Arming.ACT,
+    Trigger.FAILURE: Arming.PROPOSE,
+    Trigger.CORRUPTION: Arming.ACT,
+    Trigger.BREACH: Arming.ACT,
+    Trigger.PREDICTION: Arming.OBSERVE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What ``guard.yaml`` says of this host."""
+
+    live: str
+    arming: dict[Trigger, Arming]
+    cycle_seconds: float = 5.0
+    name: str = ""

@@ -1,0 +1,134 @@
+"""Paths and what lies at them: entries, changes between two path maps, drift, sections, stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+REGULAR = 0o100644
+EXECUTABLE = 0o100755
+SYMLINK = 0o120000
+DIRECTORY = 0o040000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What git records of a path: its mode and the object id of its bytes (SHA-1, 40 hex digits)."""
+
+    mode: int
+    id: str
+
+
+PathMap = Mapping[str, Entry]
+"""Every path of a tree, slash-separated and relative, with its entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The paths by which one path map differs from another; each tuple is sorted."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that differs, sorted."""
+        return tuple(sorted((*self.added, *self.changed, *self.removed)))
+
+    def __bool__(self) -> bool:
+        """Say whether anything differs."""
+        return bool(self.added or self.changed or self.removed)
+
+
+def compare(before: PathMap, after: PathMap) -> Changes:
+    """Return what must be done to ``before`` to get ``after``."""
+    return Changes(
+        added=tuple(sorted(p for p in after if p not in before)),
+        changed=tuple(sorted(p for p, entry in after.items() if p in before and before[p] != entry)),
+        removed=tuple(sorted(p for p in before if p not in after)),
+    )
+
+
+class DriftKind(StrEnum):
+    """How a live path differs from what is desired."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    MODE = "mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One path of the live directory that is not as desired."""
+
+    path: str
+    kind: DriftKind
+
+
+def drift(desired: PathMap, observed: PathMap) -> tuple[Drift, ...]:
+    """Return the desired paths that the live directory holds otherwise, sorted by path.
+
+    A path that only the live directory has is unmanaged, hence no drift.
+    """
+    found = []
+    for path in sorted(desired):
+        want, have = desired[path], observed.get(path)
+        if have is None:
+            found.append(Drift(path, DriftKind.REMOVED))
+        elif have.id != want.id or (have.mode == SYMLINK) != (want.mode == SYMLINK):
+            found.append(Drift(path, DriftKind.CHANGED))
+        elif have.mode != want.mode:
+            found.append(Drift(path, DriftKind.MODE))
+    return tuple(found)
+
+
+class Stage:
+    """The seven stages of a transition by number."""
+
+    STOP = 1
+    SPECIFICATIONS = 2
+    CONFIGURATION = 3
+    CONVERSATIONS = 4
+    START = 5
+    CHANNELS = 6
+    VALIDATE = 7
+
+
+def stage_of(path: str, *, conversation: bool) -> int:
+    """Return the number of the stage that writes a path: 2 specifications, 3 the rest, 4 conversations."""
+    if conversation:
+        return Stage.CONVERSATIONS
+    if path == "agents" or path.startswith("agents/"):
+        return Stage.SPECIFICATIONS
+    return Stage.CONFIGURATION
+
+
+def parents(path: str) -> tuple[str, ...]:
+    """Return the directories above a path, nearest first, without the root."""
+    parts = path.split("/")[:-1]
+    return tuple("/".join(parts[:n]) for n in range(len(parts), 0, -1))
+
+
+def summary(paths: Iterable[str]) -> str:
+    """Say in a few words where paths lie: ``3 files in agents/nutrition``."""
+    every = sorted(paths)
+    if not every:
+        return "no file"
+    common = every[0].split("/")[:-1]
+    for path in every[1:]:
+        parts = path.split("/")[:-1]
+        common = [a for a, b in zip(common, parts, strict=False) if a == b][: _shared(common, parts)]
+    place = f" in {'/'.join(common)}" if common else ""
+    return f"{len(every)} file{'s' if len(every) != 1 else ''}{place}"
+
+
+def _shared(left: list[str], right: list[str]) -> int:
+    count = 0
+    for a, b in zip(left, right, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

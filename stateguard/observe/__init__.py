@@ -1,0 +1,1 @@
+"""Probes: asked on their schedule, judged by Kubernetes' thresholds."""

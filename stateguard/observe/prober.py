@@ -1,0 +1,219 @@
+"""Asks the probes on their schedule and keeps what they say.
+
+One thread decides what is due, a pool of workers asks. A probe is never asked twice at the same time; what an earlier
+run brings after :meth:`Prober.begin` is dropped.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from stateguard.host.clock import boot_seconds
+from stateguard.host.logs import failure
+from stateguard.model.agent import CommandCheck, FileCheck, HttpCheck, Probe, ProbeKind, TcpCheck
+from stateguard.model.health import Health, Observation
+from stateguard.observe import command, file, http, tcp, window as windows
+from stateguard.observe.outcome import Outcome, broken
+from stateguard.observe.window import Window
+
+_EAGER_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of a probe; ``passes`` and ``failures`` are consecutive, ``begun_at`` is of the boot clock."""
+
+    probe: Probe
+    health: Health
+    failures: int
+    passes: int
+    last: Observation | None
+    begun_at: float
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One probe, under the prober's lock. A run belongs to an ``epoch``; ``due_at`` is when the next one begins."""
+
+    probe: Probe
+    window: Window
+    due_at: float
+    epoch: int = 0
+    busy: bool = False
+
+    def restart(self, now: float) -> None:
+        self.epoch += 1
+        self.window = windows.fresh(self.probe, now)
+        self.due_at = now + self.probe.initial_delay_seconds
+
+
+class Prober:
+    """Asks probes until it is closed. Every method may be called from any thread."""
+
+    def __init__(self, live: Path, changed: Callable[[str], None], workers: int = 8) -> None:
+        """Ask nothing yet.
+
+        Args:
+            live: directory that commands run in and files are looked for in.
+            changed: called with a probe's id, outside of all locks and in a worker, when its verdict has changed.
+            workers: how many probes may be asked at the same time.
+        """
+        self._live, self._changed = live, changed
+        self._entries: dict[str, _Entry] = {}
+        self._paused: set[str] = set()
+        self._ready = threading.Condition()
+        self._closed = False
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="probe")
+        self._thread = threading.Thread(target=self._schedule, name="probes", daemon=True)
+        self._thread.start()
+
+    def configure(self, probes: Iterable[Probe]) -> None:
+        """Set the probes; equal ones keep what is known of them, new and changed ones begin."""
+        now = boot_seconds()
+        with self._ready:
+            before, self._entries = self._entries, {}
+            for probe in probes:
+                known = before.pop(probe.id, None)
+                if known is None:
+                    known = _Entry(probe, windows.fresh(probe, now), now + probe.initial_delay_seconds)
+                elif known.probe != probe:
+                    known.probe = probe
+                    known.restart(now)
+                self._entries[probe.id] = known
+            for gone in before.values():
+                gone.epoch += 1
+            self._ready.notify()
+
+    def begin(self, ids: Iterable[str]) -> None:
+        """Forget what these probes said: only runs begun from now on count. Their agents are no longer paused."""
+        now = boot_seconds()
+        with self._ready:
+            entries = [self._entries[name] for name in ids if name in self._entries]
+            self._paused -= {entry.probe.agent for entry in entries if entry.probe.agent}
+            for entry in entries:
+                entry.restart(now)
+            self._ready.notify()
+
+    def pause(self, agents: Iterable[str]) -> None:
+        """Ask nothing about these agents, and drop what runs in flight bring; their health is UNKNOWN meanwhile."""
+        with self._ready:
+            self._paused |= set(agents)
+            for entry in self._entries.values():
+                if entry.probe.agent in self._paused:
+                    entry.epoch += 1
+
+    def resume(self, agents: Iterable[str]) -> None:
+        """Go on asking about these agents; what was known of them still holds."""
+        with self._ready:
+            self._paused -= set(agents)
+            self._ready.notify()
+
+    def readings(self) -> dict[str, Reading]:
+        """Return what is known of every probe, by its id."""
+        with self._ready:
+            now = boot_seconds()
+            return {name: self._reading(entry, now) for name, entry in self._entries.items()}
+
+    def close(self) -> None:
+        """Stop asking; waits for the runs in flight, at most for their timeouts."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify()
+        self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _reading(self, entry: _Entry, now: float) -> Reading:
+        known, probe = entry.window, entry.probe
+        held = probe.agent in self._paused or self._gated(entry)
+        health = Health.UNKNOWN if held else windows.health(known, probe, now)
+        return Reading(probe, health, known.failures, known.passes, known.last, known.begun_at)
+
+    def _gated(self, entry: _Entry) -> bool:
+        """Say whether an agent's startup probe has yet to succeed before this probe is asked."""
+        agent = entry.probe.agent
+        return (
+            agent is not None
+            and entry.probe.kind is not ProbeKind.STARTUP
+            and any(
+                other.probe.agent == agent
+                and other.probe.kind is ProbeKind.STARTUP
+                and other.window.verdict is not Health.HEALTHY
+                for other in self._entries.values()
+            )
+        )
+
+    def _wanted(self, entry: _Entry) -> bool:
+        done = entry.probe.kind is ProbeKind.STARTUP and entry.window.verdict is Health.HEALTHY
+        return not (entry.busy or done or entry.probe.agent in self._paused or self._gated(entry))
+
+    def _schedule(self) -> None:
+        with self._ready:
+            while not self._closed:
+                now = boot_seconds()
+                wanted = [entry for entry in self._entries.values() if self._wanted(entry)]
+                for entry in wanted:
+                    if entry.due_at <= now:
+                        entry.busy = True
+                        self._pool.submit(self._run, entry, entry.probe, entry.epoch)
+                waits = [entry.due_at - now for entry in wanted if not entry.busy]
+                self._ready.wait(max(0.0, min(waits)) if waits else None)
+
+    def _run(self, entry: _Entry, probe: Probe, epoch: int) -> None:
+        begun_at = boot_seconds()
+        outcome = _ask(probe, self._live)
+        now = boot_seconds()
+        observation = Observation(probe.id, outcome.result, outcome.message, begun_at, now - begun_at)
+        with self._ready:
+            entry.busy = False
+            changed = entry.epoch == epoch and self._take(entry, observation, now)
+            self._ready.notify()
+        if changed:
+            try:
+                self._changed(probe.id)
+            except Exception:  # noqa: BLE001 - a listener's fault is not the probe's; the pool would swallow it
+                failure("a listener for probes' verdicts failed", probe=probe.id)
+
+    def _take(self, entry: _Entry, observation: Observation, now: float) -> bool:
+        """Feed an observation and set when the next one is due; say whether the verdict changed."""
+        probe, before = entry.probe, entry.window
+        entry.window = windows.fed(before, probe, observation, now)
+        if entry.window.eager:
+            entry.due_at = max(now, observation.begun_at + min(probe.period_seconds, _EAGER_SECONDS))
+        elif before.eager:
+            entry.due_at = now + probe.period_seconds * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the load
+        else:
+            entry.due_at = max(now, observation.begun_at + probe.period_seconds)
+        started = before.verdict is not Health.HEALTHY and entry.window.verdict is Health.HEALTHY
+        if started and probe.kind is ProbeKind.STARTUP and probe.agent is not None:
+            for other in self._entries.values():
+                if other.probe.agent == probe.agent and other.probe.kind is not ProbeKind.STARTUP:
+                    other.restart(now)
+        return entry.window.verdict is not before.verdict
+
+
+def _ask(probe: Probe, live: Path) -> Outcome:
+    try:
+        return _check(probe, live)
+    except Exception as error:  # noqa: BLE001 - a fault of a check is an observation like any other, never the end
+        failure("a check failed in an unforeseen way", probe=probe.id)
+        return broken(f"the check itself failed: {type(error).__name__}")
+
+
+def _check(probe: Probe, live: Path) -> Outcome:
+    match probe.check:
+        case HttpCheck():
+            return http.check(probe.check, probe.timeout_seconds)
+        case TcpCheck():
+            return tcp.check(probe.check, probe.timeout_seconds)
+        case CommandCheck():
+            return command.check(probe.check, probe.timeout_seconds, live)
+        case FileCheck():
+            return file.check(probe.check, live)
+        case _:
+            assert_never(probe.check)

@@ -1,0 +1,107 @@
+"""The memory of one probe: Kubernetes' thresholds over its latest observations; pure.
+
+A window is *eager* until its first verdict: it is asked far more often than its period, a pass counts at once, but
+failures count at most once per period, the first one a period after the beginning. So an agent that needs 0.3 s to
+start is HEALTHY after 0.3 s, and one that never starts is UNHEALTHY after ``failure_threshold`` periods.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from stateguard.model.agent import Probe, ProbeKind
+from stateguard.model.health import Health, Observation, Result
+
+_PERIODS_WITHOUT_DATA = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a probe's observations amount to. All times are seconds of the boot clock.
+
+    ``passes`` and ``failures`` are consecutive; ``failed``, ``errors`` and ``silent`` are the kinds of failure since
+    the last pass. ``verdict`` is UNKNOWN until a threshold was reached.
+    """
+
+    begun_at: float
+    counts_from: float
+    verdict: Health = Health.UNKNOWN
+    passes: int = 0
+    failures: int = 0
+    failed: int = 0
+    errors: int = 0
+    silent: int = 0
+    last: Observation | None = None
+    seen_at: float = -math.inf
+
+    @property
+    def eager(self) -> bool:
+        """Whether there has been no verdict yet."""
+        return self.verdict is Health.UNKNOWN
+
+
+def fresh(probe: Probe, begun_at: float) -> Window:
+    """Return the window of a probe that knows nothing yet; its initial delay begins now."""
+    return Window(begun_at, counts_from=begun_at + probe.initial_delay_seconds + probe.period_seconds)
+
+
+def fed(window: Window, probe: Probe, observation: Observation, now: float) -> Window:
+    """Return the window with one more observation, which ended ``now``.
+
+    A gap in our own schedule restarts the consecutive counters and keeps the verdict: what was not looked at neither
+    passed nor failed.
+    """
+    last = window.last
+    if last is not None and observation.begun_at - last.begun_at > patience_seconds(probe):
+        window = replace(window, passes=0, failures=0, failed=0, errors=0, silent=0)
+    window = replace(window, last=observation, seen_at=now)
+    if observation.result is Result.PASS:
+        return _passed(window, probe)
+    return _failed(window, probe, observation.result, now)
+
+
+def health(window: Window, probe: Probe, now: float) -> Health:
+    """Return what the probe says now: its verdict, or UNKNOWN if nothing was seen for three periods.
+
+    A startup probe that has succeeded is not asked again, so its verdict does not grow old.
+    """
+    if probe.kind is ProbeKind.STARTUP and window.verdict is Health.HEALTHY:
+        return Health.HEALTHY
+    if now - window.seen_at > patience_seconds(probe):
+        return Health.UNKNOWN
+    return window.verdict
+
+
+def patience_seconds(probe: Probe) -> float:
+    """Return how long silence of the prober itself means nothing: three periods and the timeout."""
+    return _PERIODS_WITHOUT_DATA * probe.period_seconds + probe.timeout_seconds
+
+
+def _passed(window: Window, probe: Probe) -> Window:
+    passes = window.passes + 1
+    verdict = Health.HEALTHY if passes >= probe.success_threshold else window.verdict
+    return replace(window, passes=passes, failures=0, failed=0, errors=0, silent=0, verdict=verdict)
+
+
+def _failed(window: Window, probe: Probe, result: Result, now: float) -> Window:
+    window = replace(window, passes=0)
+    if window.eager and now < window.counts_from:
+        return window
+    failures = window.failures + 1
+    return replace(
+        window,
+        failures=failures,
+        failed=window.failed + (result is Result.FAIL),
+        errors=window.errors + (result is Result.ERROR),
+        silent=window.silent + (result is Result.NO_DATA),
+        verdict=Health.UNHEALTHY if failures >= probe.failure_threshold else window.verdict,
+        counts_from=_next_slot(window.counts_from, probe.period_seconds, now),
+    )
+
+
+def _next_slot(slot: float, period: float, now: float) -> float:
+    """Return the first whole number of periods after ``slot`` that lies after ``now``."""
+    if period <= 0 or now < slot:
+        return slot
+    return slot + period * (math.floor((now - slot) / period) + 1)

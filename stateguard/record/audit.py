@@ -1,0 +1,198 @@
+"""The audit chain: every ref move, decision, transition and refusal, hash-chained and signed.
+
+``refs/stateguard/audit`` is a line of commits without files. The message of each holds one or more entries,
+one canonical JSON document a line; each entry carries a sequence number and the SHA-256 of the entry before
+it, each commit its parent and the guard's signature. So anyone can check it with stock git and ssh-keygen.
+The head is remembered in guard.db too: a chain cut short is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pygit2.enums import ObjectType
+
+from stateguard import faults
+from stateguard.errors import StateguardError, StorageError, TrustError
+from stateguard.host.clock import now_text, wall_seconds
+from stateguard.host.database import Database
+from stateguard.model.identity import AUDIT, ZERO
+from stateguard.state.forward import Signer, signed_commit
+from stateguard.state.repository import RefMove, Repository, split_signature
+from stateguard.trust.ssh import PublicKey, verify
+
+_TABLE = "CREATE TABLE IF NOT EXISTS audit_head (one INTEGER PRIMARY KEY CHECK (one=1), commit_id TEXT NOT NULL)"
+_COMMIT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened, as it is written: what kind, who did it, and the facts."""
+
+    kind: str
+    actor: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The verdict on the whole chain."""
+
+    entries: int
+    head: str | None
+    problems: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the keys of ``audit verify``."""
+        return {
+            "valid": not self.problems,
+            "entries": self.entries,
+            "head": self.head,
+            "problems": list(self.problems),
+        }
+
+
+class Audit:
+    """Appends to the chain and reads it; one writer at a time."""
+
+    def __init__(self, repository: Repository, database: Database, signer: Signer) -> None:
+        """``signer`` signs the bytes of a git object with the guard's key."""
+        self._repository, self._database, self._signer = repository, database, signer
+        self._lock = threading.RLock()
+        database.create(_TABLE)
+
+    def append(self, entries: Sequence[Entry], moves: Sequence[RefMove] = ()) -> None:
+        """Write entries, and move refs in the same transaction: nothing is acknowledged that is not written down.
+
+        Raises:
+            StorageError: git refused, or a ref was not where it was thought to be; nothing was written.
+        """
+        with self._lock:
+            head = self._repository.ref(AUDIT)
+            sequence, previous = self._last(head)
+            at = now_text()
+            lines = []
+            for entry in entries:
+                sequence += 1
+                line = _line(sequence, previous, at, entry)
+                previous = hashlib.sha256(line.encode()).hexdigest()
+                lines.append(line)
+            empty = self._repository.write(ObjectType.TREE, b"")
+            message = "\n".join([*lines, ""])
+            parents = [head] if head else []
+            commit = signed_commit(self._repository, empty, parents, message, wall_seconds(), self._signer)
+            faults.point("audit.append")
+            self._repository.move([RefMove(AUDIT, commit, head or ZERO), *moves])
+            faults.point("audit.appended")
+            self._database.execute("INSERT OR REPLACE INTO audit_head VALUES (1, ?)", (commit,))
+
+    def newest_first(self) -> Iterator[dict[str, Any]]:
+        """Yield every entry, newest first.
+
+        Raises:
+            StorageError: the chain is damaged.
+        """
+        head = self._repository.ref(AUDIT)
+        for commit in self._repository.first_parents(head) if head else ():
+            yield from reversed(_entries(self._repository, commit))
+
+    def verify(self, key: PublicKey) -> Verification:
+        """Check the whole chain: form, sequence, hashes, parents, signatures, and that its end is still there."""
+        problems: list[str] = []
+        head = self._repository.ref(AUDIT)
+        commits = self._commits(head, problems)
+        expected, previous, count = 1, ZERO_HASH, 0
+        for commit in reversed(commits):
+            problems += _signature_problems(self._repository, commit, key)
+            try:
+                lines = _lines(self._repository, commit)
+                parsed = [json.loads(line) for line in lines]
+            except (StateguardError, ValueError, RecursionError) as error:
+                problems.append(f"{commit}: cannot be read: {error}")
+                continue
+            for line, entry in zip(lines, parsed, strict=True):
+                count += 1
+                if not isinstance(entry, dict) or _canonical(entry) != line:
+                    problems.append(f"{commit}: an entry is not in canonical form")
+                    continue
+                if entry.get("sequence") != expected:
+                    problems.append(f"{commit}: entry {entry.get('sequence')} stands where {expected} belongs")
+                if entry.get("previous") != previous:
+                    problems.append(f"{commit}: entry {entry.get('sequence')} does not follow the one before it")
+                expected, previous = expected + 1, hashlib.sha256(line.encode()).hexdigest()
+        problems += self._end_problems(commits)
+        return Verification(count, head, tuple(problems))
+
+    def _commits(self, head: str | None, problems: list[str]) -> list[str]:
+        commits: list[str] = []
+        try:
+            for commit in self._repository.first_parents(head) if head else ():
+                commits.append(commit)  # noqa: PERF402 - what was read before a break is kept
+        except StateguardError as error:
+            problems.append(f"the chain breaks after {len(commits)} commits: {error}")
+        return commits
+
+    def _end_problems(self, commits: Sequence[str]) -> list[str]:
+        row = self._database.row("SELECT commit_id FROM audit_head")
+        if row is None or row["commit_id"] in commits:
+            return []
+        return [f"the chain was cut or replaced: {row['commit_id']}, once its head, is no part of it"]
+
+    def _last(self, head: str | None) -> tuple[int, str]:
+        if head is None:
+            return 0, ZERO_HASH
+        line = _lines(self._repository, head)[-1]
+        return int(json.loads(line)["sequence"]), hashlib.sha256(line.encode()).hexdigest()
+
+
+ZERO_HASH = "0" * 64
+"""What stands for the entry before the first."""
+
+
+def _line(sequence: int, previous: str, at: str, entry: Entry) -> str:
+    document = {
+        "sequence": sequence,
+        "previous": previous,
+        "at": at,
+        "kind": entry.kind,
+        "actor": entry.actor,
+        "body": entry.body,
+    }
+    return _canonical(document)
+
+
+def _canonical(document: dict[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _lines(repository: Repository, commit: str) -> list[str]:
+    lines = repository.commit(commit).message.splitlines()
+    if not lines:
+        message = f"audit commit {commit} is empty"
+        raise StorageError(message)
+    return lines
+
+
+def _entries(repository: Repository, commit: str) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) | {"commit": commit} for line in _lines(repository, commit)]
+    except (ValueError, TypeError, RecursionError) as error:
+        message = f"audit commit {commit} is damaged: {error}"
+        raise StorageError(message, next_step="stateguard audit verify") from error
+
+
+def _signature_problems(repository: Repository, commit: str, key: PublicKey) -> list[str]:
+    try:
+        kind, content = repository.raw(commit)
+        signed, armored = split_signature(content)
+        if kind != _COMMIT or armored is None:
+            return [f"{commit}: not signed"]
+        verify(signed, armored, key)
+    except TrustError as error:
+        return [f"{commit}: {error}"]
+    return []

@@ -1,0 +1,220 @@
+"""Baselines: made, listed, verified, revoked; the highest number is kept outside the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stateguard import faults
+from stateguard.errors import NotFoundError, RefusedError, StateguardError, TrustError
+from stateguard.host.clock import now_text, wall_seconds
+from stateguard.host.database import Database
+from stateguard.model.baseline import Baseline, Grade, Statement, next_number
+from stateguard.model.identity import BASELINE_TAGS, ZERO, fingerprint_prefix
+from stateguard.model.tree import PathMap
+from stateguard.record.audit import Audit, Entry
+from stateguard.state import fingerprint
+from stateguard.state.repository import RefMove, Repository
+from stateguard.state.snapshot import baseline_ref, write_snapshot
+from stateguard.state.tags import raw_tag, read_tag, write_tag
+from stateguard.trust.keys import PRINCIPAL
+from stateguard.trust.ssh import PublicKey, SigningKey, verify
+from stateguard.trust.statement import canonical, check_acceptance, check_name, parse
+
+_TABLE = """CREATE TABLE IF NOT EXISTS baseline (
+    number INTEGER PRIMARY KEY, tag_object TEXT NOT NULL, accepted_at TEXT NOT NULL,
+    suspect INTEGER NOT NULL DEFAULT 0, revoked TEXT)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The two repositories, the id under which statements are made, and where numbers are kept."""
+
+    repository: Repository
+    captured: Repository
+    identity: str
+    database: Database
+
+
+class Baselines:
+    """Owner of ``refs/tags/baseline/*`` and of the table ``baseline``."""
+
+    def __init__(self, places: Places, audit: Audit, key: PublicKey, signing: Callable[[], SigningKey]) -> None:
+        """``key`` is the pinned key that baselines must be signed with; ``signing`` loads the private one."""
+        self._places, self._audit, self._key, self._signing = places, audit, key, signing
+        places.database.create(_TABLE)
+
+    def create(self, revision: str, paths: PathMap, actor: str, evidence: dict[str, Any]) -> Baseline:
+        """Sign the complete state ``paths`` (blobs already in captured.git) of a main commit as a baseline.
+
+        Raises:
+            StorageError: a repository could not be written.
+            TrustError: the guard's key cannot be used.
+        """
+        places = self._places
+        number = next_number(self.highest(), tuple(int(t.rsplit("/", 1)[1]) for t in self._tags()))
+        previous = self._newest()
+        parent = [previous.statement.snapshot] if previous else []
+        message = f"Complete state of baseline/{number}\n"
+        snapshot = write_snapshot(places.captured, paths, baseline_ref(number), message, wall_seconds(), parent)
+        statement = Statement(
+            repository=places.identity,
+            tag=f"baseline/{number}",
+            number=number,
+            grade=Grade.CONFIRMED,
+            revision=revision,
+            snapshot=snapshot,
+            desired_fingerprint=fingerprint.full(places.repository.path, places.repository.commit(revision).tree),
+            fingerprint=fingerprint.full(places.captured.path, places.captured.commit(snapshot).tree),
+            issued_at=now_text(),
+            previous_fingerprint=previous.statement.fingerprint if previous else None,
+            evidence=evidence,
+        )
+        unsigned = raw_tag(statement.tag, revision, canonical(statement), wall_seconds())
+        tag = write_tag(places.repository, unsigned, self._signing().sign(unsigned))
+        faults.point("baseline.signed")
+        places.database.execute(
+            "INSERT OR REPLACE INTO baseline (number, tag_object, accepted_at) VALUES (?, ?, ?)",
+            (number, tag, statement.issued_at),
+        )
+        body = {"number": number, "tag": tag, "fingerprint": statement.fingerprint, "revision": revision}
+        name = BASELINE_TAGS + str(number)
+        old = places.repository.ref(name)
+        self._audit.append([Entry("baseline", actor, body)], [RefMove(name, tag, old or ZERO)] if old != tag else [])
+        return self.get(number)
+
+    def highest(self) -> int:
+        """Return the highest number this guard has ever accepted."""
+        row = self._places.database.row("SELECT MAX(number) AS n FROM baseline")
+        return int(row["n"] or 0) if row else 0
+
+    def all(self) -> list[Baseline]:
+        """Return every baseline, newest first, each with the verdict on its signature and name."""
+        names = sorted((int(t.rsplit("/", 1)[1]) for t in self._tags()), reverse=True)
+        return [b for n in names if (b := self._read(n)) is not None]
+
+    def get(self, number: int) -> Baseline:
+        """Return one baseline.
+
+        Raises:
+            NotFoundError: there is none of that number.
+        """
+        found = self._read(number) if BASELINE_TAGS + str(number) in self._tags() else None
+        if found is None:
+            message = f"there is no baseline {number}"
+            raise NotFoundError(message, next_step="see: stateguard baseline list")
+        return found
+
+    def find(self, target: str) -> Baseline:
+        """Return the baseline that a TARGET names: ``baseline/N``, ``N``, or a fingerprint prefix.
+
+        Raises:
+            NotFoundError: none, or more than one, fits.
+        """
+        number = target.removeprefix("baseline/")
+        if number.isascii() and number.isdigit():
+            return self.get(int(number[:18]))
+        digits = fingerprint_prefix(target)
+        fit = [
+            b
+            for b in self.all()
+            if digits
+            and any(
+                f.removeprefix("sha256:").startswith(digits)
+                for f in (b.statement.fingerprint, b.statement.desired_fingerprint)
+            )
+        ]
+        if len(fit) != 1:
+            message = f"{target!r} names {'no' if not fit else 'more than one'} baseline"
+            raise NotFoundError(message, next_step="see: stateguard baseline list")
+        return fit[0]
+
+    def verify(self, number: int) -> tuple[str, ...]:
+        """Return what is wrong with a baseline, after reading every byte of it; nothing means it holds.
+
+        Raises:
+            NotFoundError: there is none of that number.
+        """
+        baseline = self.get(number)
+        s, places = baseline.statement, self._places
+        problems = list(baseline.problems)
+        for what, repository, commit, expected in (
+            ("desired state", places.repository, s.revision, s.desired_fingerprint),
+            ("complete state", places.captured, s.snapshot, s.fingerprint),
+        ):
+            try:
+                found = fingerprint.full(repository.path, repository.commit(commit).tree)
+            except StateguardError as error:
+                problems.append(f"{what}: {error}")
+                continue
+            if found != expected:
+                problems.append(f"{what}: its fingerprint is {found}, the statement says {expected}")
+        return tuple(problems)
+
+    def revoke(self, number: int, actor: str, reason: str) -> None:
+        """Take a baseline out of use for good; its tag stays for the record.
+
+        Raises:
+            NotFoundError: there is none of that number.
+            RefusedError: it was revoked before.
+        """
+        if self.get(number).revoked:
+            message = f"baseline {number} was revoked before"
+            raise RefusedError(message)
+        self._places.database.execute("UPDATE baseline SET revoked=? WHERE number=?", (reason, number))
+        self._audit.append([Entry("revoke", actor, {"number": number, "reason": reason})])
+
+    def suspect(self, number: int) -> None:
+        """Mark a baseline whose state may have been bad already when it was signed."""
+        self._places.database.execute("UPDATE baseline SET suspect=1 WHERE number=?", (number,))
+
+    def _newest(self) -> Baseline | None:
+        return next((b for b in self.all() if b.valid), None)
+
+    def _tags(self) -> dict[str, str]:
+        return {n: o for n, o in self._places.repository.refs(BASELINE_TAGS).items() if n.rsplit("/", 1)[1].isdigit()}
+
+    def _read(self, number: int) -> Baseline | None:
+        name = f"baseline/{number}"
+        object_id = self._tags()[BASELINE_TAGS + str(number)]
+        row = self._places.database.row("SELECT * FROM baseline WHERE number=?", (number,))
+        try:
+            tag = read_tag(self._places.repository, object_id)
+            statement = parse(tag.message)
+        except StateguardError:
+            return None if row is None else self._damaged(number, object_id)
+        problems = self._problems(tag.name == name and tag.target == statement.revision, statement, name)
+        try:
+            verify(tag.signed, tag.signature or "", self._key)
+        except TrustError as error:
+            problems.append(str(error))
+        if row is None or row["tag_object"] != object_id:
+            problems.append("the tag is not the one that was accepted under this number")
+        return Baseline(
+            statement=statement,
+            signer=PRINCIPAL,
+            tag_object=object_id,
+            problems=tuple(problems),
+            suspect=bool(row and row["suspect"]),
+            revoked=bool(row and row["revoked"]),
+        )
+
+    def _problems(self, fits: bool, statement: Statement, name: str) -> list[str]:  # noqa: FBT001 - one call
+        problems = [] if fits else ["the tag object names another tag or commit than its statement"]
+        try:
+            check_name(statement, name)
+            check_acceptance(
+                statement, repository=self._places.identity, tag=name, highest=0, known=None, now_seconds=0.0
+            )
+        except TrustError as error:
+            problems.append(str(error))
+        return problems
+
+    def _damaged(self, number: int, object_id: str) -> Baseline:
+        nothing = "sha256:" + "0" * 64
+        statement = Statement(
+            repository="", tag=f"baseline/{number}", number=number, grade=Grade.CONFIRMED, revision=ZERO,
+            snapshot=ZERO, desired_fingerprint=nothing, fingerprint=nothing, issued_at="1970-01-01T00:00:00Z",
+        )  # fmt: skip
+        return Baseline(statement, "", object_id, ("the tag was replaced by something that is no baseline",))

@@ -1,0 +1,1 @@
+"""Incident reports: facts to Markdown, and their way onto the incidents branch."""

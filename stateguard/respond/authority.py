@@ -1,0 +1,72 @@
+"""Decide whether the guard may act by itself (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stateguard.model.condition import Condition
+from stateguard.model.policy import Arming, Trigger
+
+
+class Action(StrEnum):
+    """What follows from conditions."""
+
+    TELL = "tell"
+    OBSERVE = "observe"
+    PROPOSE = "propose"
+    ROLLBACK = "rollback"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done, why, and which arming allowed or withheld it."""
+
+    action: Action
+    trigger: Trigger | None
+    reason: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as an incident keeps it."""
+        return {
+            "action": str(self.action),
+            "trigger": str(self.trigger) if self.trigger else None,
+            "reason": self.reason,
+        }
+
+
+def decide(
+    conditions: Sequence[Condition],
+    *,
+    soaking: bool,
+    counted: frozenset[str],
+    arming: Mapping[Trigger, Arming],
+    suspended: bool,
+    stopped: str,
+) -> Decision:
+    """Decide what the guard does about the conditions of one cycle.
+
+    A failure within the soak of a change is presumed caused by it, if a probe that counted for the change
+    fails (``counted``); a failing process always counts. Conditions of external scope hold and tell.
+    ``stopped`` is the loop guard's reason, if any.
+    """
+    internal = [c for c in conditions if not c.external]
+    if not internal:
+        return Decision(
+            Action.TELL, None, "only what lies outside the system fails; no change of ours caused or cures it"
+        )
+    within = soaking and any(c.probe is None or c.probe in counted for c in internal)
+    trigger = Trigger.SOAK if within else Trigger.FAILURE
+    level = arming[trigger]
+    cause = "it fails within the soak of the last change" if within else "it fails without a change beside it"
+    if suspended:
+        return Decision(Action.OBSERVE, trigger, f"{cause}; stateguard is suspended")
+    if level is Arming.OBSERVE:
+        return Decision(Action.OBSERVE, trigger, f"{cause}; {trigger} is armed observe")
+    if level is Arming.PROPOSE:
+        return Decision(Action.PROPOSE, trigger, f"{cause}; {trigger} is armed propose")
+    if stopped:
+        return Decision(Action.STOP, trigger, f"{cause}, but {stopped}")
+    return Decision(Action.ROLLBACK, trigger, f"{cause}; {trigger} is armed act")

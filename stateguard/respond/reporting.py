@@ -1,0 +1,143 @@
+"""Gather what an incident's report says, write it, and publish it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stateguard.errors import StateguardError
+from stateguard.host.clock import now_text, wall_seconds
+from stateguard.host.logs import failure
+from stateguard.model.identity import short
+from stateguard.model.incident import Incident
+from stateguard.model.moment import rfc3339
+from stateguard.model.tree import compare
+from stateguard.observe.prober import Prober
+from stateguard.record.audit import Entry
+from stateguard.report.incident import CommitLine, ReportFacts, render
+from stateguard.report.publish import publish
+from stateguard.respond.store import Store
+from stateguard.state.git import git
+from stateguard.state.repository import RefMove
+from stateguard.transition.operations import Books
+
+_DIFF_LINES = 400
+
+
+class Reporter:
+    """Writes incident reports onto ``refs/heads/incidents``."""
+
+    def __init__(self, books: Books, store: Store, prober: Prober) -> None:
+        """Read from these books."""
+        self._books, self._store, self._prober = books, store, prober
+
+    def publish(self, number: int) -> str | None:
+        """Write and publish the report of an incident; returns its path there, None if it could not be written.
+
+        An incident is never made worse by its paperwork: what goes wrong here is logged, and tried again.
+        """
+        try:
+            incident = self._store.incident(number)
+            markdown = render(self.facts(incident))
+            path = publish(
+                self._books.repository,
+                lambda moves: self._move(number, moves),
+                number,
+                markdown,
+                wall_seconds(),
+                self._books.signer,
+            )
+        except (StateguardError, OSError):
+            failure("the report could not be published", incident=number)
+            return None
+        self._store.reported(number, path)
+        return path
+
+    def text(self, number: int) -> str:
+        """Return the report of an incident as Markdown.
+
+        Raises:
+            NotFoundError: there is no such incident.
+        """
+        return render(self.facts(self._store.incident(number)))
+
+    def facts(self, incident: Incident) -> ReportFacts:
+        """Return everything that the report of an incident says."""
+        operations = tuple(self._operation(n) for n in incident.operations)
+        good, bad = self._sides(incident, operations)
+        commits = self._books.repository.between(good, bad) if bad else []
+        changed = compare(self._books.declared.paths(good), self._books.declared.paths(bad)).paths if bad else ()
+        return ReportFacts(
+            incident=incident,
+            operations=operations,
+            culprit=tuple(
+                CommitLine(c.id, c.author, (c.message.splitlines() or [""])[0], rfc3339(c.committed_at))
+                for c in commits[:50]
+            ),
+            files=tuple(changed[:200]),
+            diff=self._diff(good, bad) if bad else "",
+            displaced=self._displaced(operations),
+            probes=tuple(
+                (r.probe.title, str(r.health), r.last.message if r.last else "")
+                for _, r in sorted(self._prober.readings().items())
+            ),
+            communications=tuple((e.at, e.event) for e in incident.timeline if e.event.startswith("told ")),
+            target=next((str(o["detail"].get("target_label", "")) for o in operations if o["kind"] == "rollback"), ""),
+            generated_at=now_text(),
+        )
+
+    def _sides(self, incident: Incident, operations: tuple[dict[str, Any], ...]) -> tuple[str, str]:
+        """Return the last good commit and the culprit; the culprit is empty if no change is suspected."""
+        if not incident.culprit:
+            return "", ""
+        for operation in operations:
+            if operation["kind"] == "rollback" and operation["detail"].get("good"):
+                return operation["detail"]["good"], incident.culprit
+        parents = self._books.repository.commit(incident.culprit).parents
+        return (parents[0] if parents else ""), incident.culprit
+
+    def _operation(self, number: int) -> dict[str, Any]:
+        operation = self._books.journal.get(number)
+        return operation.result or {
+            "operation": number,
+            "kind": operation.kind,
+            "outcome": "running",
+            "from": None,
+            "to": None,
+            "fingerprint": None,
+            "started_at": operation.started_at,
+            "duration_seconds": 0.0,
+            "actor": operation.actor,
+            "reason": operation.reason,
+            "incident": operation.incident,
+            "stages": [],
+            "detail": {},
+        }
+
+    def _diff(self, good: str, bad: str) -> str:
+        excluded = [f":(exclude,glob){p}" for s in self._books.declared.system(good).policy.sections if s.captured
+                    for p in s.patterns]  # fmt: skip
+        text = git(
+            self._books.repository.path, "diff", "--no-ext-diff", "--no-textconv", "--stat", "--patch",
+            good, bad, "--", ":/", *excluded,
+        ).decode(errors="replace")  # fmt: skip
+        lines = text.splitlines()
+        if len(lines) > _DIFF_LINES:
+            left = len(lines) - _DIFF_LINES
+            lines = [*lines[:_DIFF_LINES], f"... {left} more lines; see: git diff {short(good)} {short(bad)}"]
+        return "\n".join(lines)
+
+    def _displaced(self, operations: tuple[dict[str, Any], ...]) -> tuple[tuple[str, str], ...]:
+        found = []
+        for operation in operations:
+            backup = operation["detail"].get("backup")
+            if operation["kind"] == "rollback" and backup:
+                captured = "captured.git"
+                found += [
+                    (path, f"git --git-dir {captured} show {short(backup)}:{path}")
+                    for path in operation["detail"].get("files", [])
+                ]
+        return tuple(found[:200])
+
+    def _move(self, number: int, moves: list[RefMove]) -> None:
+        body = {"incident": number, "moves": [[m.name, m.old, m.new] for m in moves]}
+        self._books.audit.append([Entry("report", "guard", body)], moves)

@@ -1,0 +1,142 @@
+"""Fingerprints: the object id that git itself gives a tree in a SHA-256 repository.
+
+Two independent implementations: :func:`incremental` reads through pygit2 and remembers what it saw, by SHA-1
+id; :func:`full` reads every object through dulwich, checks that its bytes have the SHA-1 id they are filed
+under, and remembers nothing. Whatever is signed uses the full one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from dulwich.object_store import DiskObjectStore
+from dulwich.objects import ObjectID
+
+from stateguard.errors import StorageError
+from stateguard.model.identity import EMPTY_TREE
+from stateguard.model.tree import DIRECTORY, Entry, PathMap
+from stateguard.state import trees
+from stateguard.state.repository import Repository
+
+_PREFIX = "sha256:"
+
+
+def _object(kind: bytes, content: bytes) -> bytes:
+    return hashlib.sha256(b"%s %d\0" % (kind, len(content)) + content).digest()
+
+
+class DigestCache:
+    """SHA-256 digests by SHA-1 id, for objects that were read once; as trustworthy as SHA-1 is."""
+
+    def __init__(self, most: int = 2_000_000) -> None:
+        """``most`` entries are kept; beyond that the cache starts anew."""
+        self._known: dict[str, bytes] = {}
+        self._most = most
+
+    def get(self, object_id: str, compute: Callable[[], bytes]) -> bytes:
+        """Return the digest of an object, computing it at most once."""
+        found = self._known.get(object_id)
+        if found is None:
+            found = compute()
+            if len(self._known) >= self._most:
+                self._known.clear()
+            self._known[object_id] = found
+        return found
+
+
+def incremental(repository: Repository, tree: str, cache: DigestCache) -> str:
+    """Return the fingerprint of a tree, reading only objects that the cache does not know.
+
+    Raises:
+        StorageError: an object is missing.
+    """
+
+    def of_blob(object_id: str) -> bytes:
+        return _object(b"blob", repository.blob(object_id))
+
+    def of_tree(object_id: str) -> bytes:
+        rows = []
+        for name, mode, child in trees.entries(repository, object_id):
+            digest = cache.get(child, partial(of_tree if mode == DIRECTORY else of_blob, child))
+            rows.append(b"%o %s\0" % (mode, name) + digest)
+        return _object(b"tree", b"".join(rows))
+
+    return _PREFIX + cache.get(tree, lambda: of_tree(tree)).hex()
+
+
+def digest_of(cache: DigestCache, object_id: str, read: Callable[[], bytes]) -> bytes:
+    """Return the SHA-256 digest of a blob, reading it only if the cache does not know it."""
+    return cache.get(object_id, lambda: _object(b"blob", read()))
+
+
+def of_paths(paths: PathMap, digest: Callable[[str, Entry], bytes]) -> str:
+    """Return the fingerprint of a path map whose blobs need be in no repository; ``digest`` gives each blob's."""
+    root: dict[str, object] = {}
+    for path, entry in paths.items():
+        *directories, name = path.split("/")
+        node = root
+        for part in directories:
+            node = node.setdefault(part, {})  # type: ignore[assignment]
+        node[name] = (entry.mode, digest(path, entry))
+    return _PREFIX + _of_node(root).hex()
+
+
+def _of_node(node: Mapping[str, object]) -> bytes:
+    rows: list[tuple[bytes, bytes]] = []
+    for name, value in node.items():
+        raw = name.encode()
+        if isinstance(value, tuple):
+            rows.append((raw, b"%o %s\0" % (value[0], raw) + value[1]))
+        elif isinstance(value, Mapping):
+            rows.append((raw + b"/", b"40000 %s\0" % raw + _of_node(value)))
+    return _object(b"tree", b"".join(row for _, row in sorted(rows)))
+
+
+def full(path: Path, tree: str) -> str:
+    """Return the fingerprint of a tree from its bytes alone.
+
+    Raises:
+        StorageError: an object is missing, or its bytes are not those of its id.
+    """
+    store = DiskObjectStore(path / "objects")
+    try:
+        return _PREFIX + _full_tree(store, tree.encode()).hex()
+    finally:
+        store.close()
+
+
+def _full_tree(store: DiskObjectStore, tree: bytes) -> bytes:
+    rows = []
+    for mode, name, child in _entries(_verified(store, tree, b"tree", 2)):
+        if mode == DIRECTORY:
+            digest = _full_tree(store, child)
+        else:
+            digest = _object(b"blob", _verified(store, child, b"blob", 3))
+        rows.append(b"%o %s\0" % (mode, name) + digest)
+    return _object(b"tree", b"".join(rows))
+
+
+def _entries(content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    while content:
+        head, _, rest = content.partition(b"\0")
+        mode, _, name = head.partition(b" ")
+        yield int(mode, 8), name, rest[:20].hex().encode()
+        content = rest[20:]
+
+
+def _verified(store: DiskObjectStore, object_id: bytes, kind: bytes, number: int) -> bytes:
+    if object_id == EMPTY_TREE.encode():
+        return b""
+    try:
+        found, content = store.get_raw(ObjectID(object_id))
+    except (KeyError, OSError, ValueError) as error:
+        message = f"object {object_id.decode()} is missing or damaged"
+        raise StorageError(message, next_step="restore the repository from a mirror") from error
+    name = hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content, usedforsecurity=False).hexdigest()
+    if found != number or name.encode() != object_id:
+        message = f"object {object_id.decode()} does not hold what its name says"
+        raise StorageError(message, next_step="restore the repository from a mirror")
+    return content

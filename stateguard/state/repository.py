@@ -1,0 +1,282 @@
+"""One bare repository: objects durable before they are named, refs moved by compare-and-swap."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pygit2
+from pygit2.enums import ObjectType
+
+from stateguard.errors import NotFoundError, StorageError
+from stateguard.host.clock import utc_offset_minutes
+from stateguard.model.identity import ZERO
+from stateguard.state.git import git, git_raw
+
+pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)  # noqa: FBT003 - the library's own signature
+
+_Object = TypeVar("_Object")
+
+_CONFIG = {
+    "core.logAllRefUpdates": "true",
+    "gc.auto": "0",
+    "pack.threads": "1",
+    "pack.windowMemory": "64m",
+    "receive.autogc": "false",
+}
+
+_FSYNC_SINCE = (2, 36)
+
+_SERVED = {
+    "receive.advertisePushOptions": "true",
+    "receive.procReceiveRefs": "refs/heads/main",
+    "receive.fsckObjects": "true",
+    "receive.denyDeletes": "false",
+    "receive.maxInputSize": "512m",
+    "uploadpack.hideRefs": "refs/stateguard/candidate",
+}
+
+
+def _durable() -> dict[str, str]:
+    """Return the setting under which git flushes what it writes; it has another name since git 2.36."""
+    words = git_raw(("version",)).decode().split()
+    version = tuple(int(part) for part in words[2].split(".")[:2])
+    return {"core.fsync": "all"} if version >= _FSYNC_SINCE else {"core.fsyncObjectFiles": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class RefMove:
+    """One ref and where it goes: 40 zeros as ``old`` means it must not exist, as ``new`` that it is deleted."""
+
+    name: str
+    new: str
+    old: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitView:
+    """What a commit says. ``committed_at`` is Unix time in seconds."""
+
+    id: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    email: str
+    message: str
+    committed_at: float
+
+
+class Repository:
+    """A bare repository; may be used from several threads."""
+
+    def __init__(self, path: Path, quarantine: Path | None = None) -> None:
+        """``quarantine`` is where receive-pack keeps the objects of a push that is not yet admitted."""
+        self.path = path
+        self._quarantine = quarantine
+        self._local = threading.local()
+
+    @classmethod
+    def create(cls, path: Path, *, served: bool) -> Repository:
+        """Make a bare repository with settings under which nothing acknowledged is lost.
+
+        Raises:
+            StorageError: git could not.
+        """
+        git(path, "init", "-q", "--bare", "--initial-branch=main", str(path))
+        for key, value in (_CONFIG | _durable() | (_SERVED if served else {})).items():
+            git(path, "config", key, value)
+        return cls(path)
+
+    @property
+    def handle(self) -> pygit2.Repository:
+        """This thread's pygit2 repository.
+
+        Raises:
+            StorageError: there is no repository.
+        """
+        found = getattr(self._local, "handle", None)
+        if found is None:
+            try:
+                found = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
+            except pygit2.GitError as error:
+                message = f"{self.path} is no git repository: {error}"
+                raise StorageError(message) from error
+            if self._quarantine is not None:
+                found.odb.add_disk_alternate(str(self._quarantine))
+            self._local.handle = found
+        return found
+
+    def ref(self, name: str) -> str | None:
+        """Return the object id that a ref names, or None."""
+        found = self.handle.references.get(name)
+        return None if found is None else str(found.resolve().target)
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Return every ref below a prefix with its object id."""
+        names = [n for n in self.handle.references if n.startswith(prefix)]
+        return {name: target for name in sorted(names) if (target := self.ref(name))}
+
+    def move(self, moves: Sequence[RefMove]) -> None:
+        """Move refs in one transaction, each only if it is still where it was thought to be.
+
+        Raises:
+            StorageError: one of them was not, or git could not write.
+        """
+        lines = ["start"]
+        lines += [f"delete {m.name} {m.old}" if m.new == ZERO else f"update {m.name} {m.new} {m.old}" for m in moves]
+        lines += ["prepare", "commit", ""]
+        identity = {
+            f"GIT_{who}_{what}": value
+            for who in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", "stateguard"), ("EMAIL", "guard@localhost"))
+        }
+        git(self.path, "update-ref", "--stdin", stdin="\n".join(lines).encode(), extra=identity)
+
+    def resolve(self, text: str) -> str:
+        """Return the id of the commit that a revision names.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        try:
+            found = self.handle.revparse_single(text)
+            return str(found.peel(pygit2.Commit).id)
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            message = f"{text!r} names no commit in {self.path.name}"
+            raise NotFoundError(message, next_step="see: stateguard history") from error
+
+    def has(self, object_id: str) -> bool:
+        """Say whether an object is there."""
+        return object_id in self.handle
+
+    def commit(self, object_id: str) -> CommitView:
+        """Return what a commit says.
+
+        Raises:
+            StorageError: it is missing or no commit.
+        """
+        found = self._get(object_id, pygit2.Commit)
+        return CommitView(
+            id=str(found.id),
+            tree=str(found.tree_id),
+            parents=tuple(str(p) for p in found.parent_ids),
+            author=found.author.name,
+            email=found.author.email,
+            message=found.message,
+            committed_at=float(found.commit_time),
+        )
+
+    def blob(self, object_id: str) -> bytes:
+        """Return the bytes of a blob.
+
+        Raises:
+            StorageError: it is missing or no blob.
+        """
+        return bytes(self._get(object_id, pygit2.Blob).data)
+
+    def blob_size(self, object_id: str) -> int:
+        """Return the size of an object in bytes without reading it.
+
+        Raises:
+            StorageError: it is missing.
+        """
+        try:
+            return int(self.handle.odb.read_header(object_id)[1])
+        except (KeyError, pygit2.GitError) as error:
+            message = f"object {object_id} is missing in {self.path.name}"
+            raise StorageError(message) from error
+
+    def raw(self, object_id: str) -> tuple[int, bytes]:
+        """Return type number and bytes of any object.
+
+        Raises:
+            StorageError: it is missing or damaged.
+        """
+        try:
+            kind, content = self.handle.odb.read(object_id)
+        except (KeyError, pygit2.GitError) as error:
+            message = f"object {object_id} is missing in {self.path.name}"
+            raise StorageError(message) from error
+        return int(kind), bytes(content)
+
+    def write(self, kind: ObjectType, content: bytes) -> str:
+        """Write an object durably; returns its id.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        try:
+            return str(self.handle.write(kind, content))
+        except (pygit2.GitError, OSError) as error:
+            message = f"{self.path.name} cannot be written: {error}"
+            raise StorageError(message, next_step="check the space left on the disk") from error
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Say whether one commit is reachable from another, itself included."""
+        return older == newer or bool(self.handle.descendant_of(newer, older))
+
+    def between(self, older: str, newer: str) -> list[CommitView]:
+        """Return the commits reachable from ``newer`` and not from ``older``, newest first."""
+        walker = self.handle.walk(newer, pygit2.enums.SortMode.TOPOLOGICAL)
+        if older:
+            walker.hide(older)
+        return [self.commit(str(c.id)) for c in walker]
+
+    def first_parents(self, newest: str) -> Iterable[str]:
+        """Yield a commit and its first parents, newest first."""
+        current: str | None = newest
+        while current:
+            yield current
+            parents = self.commit(current).parents
+            current = parents[0] if parents else None
+
+    def _get(self, object_id: str, kind: type[_Object]) -> _Object:
+        try:
+            found = self.handle.get(object_id)
+        except (ValueError, pygit2.GitError) as error:
+            message = f"{object_id!r} cannot be read in {self.path.name}: {error}"
+            raise StorageError(message) from error
+        if not isinstance(found, kind):
+            message = f"object {object_id} in {self.path.name} is missing or no {kind.__name__.lower()}"
+            raise StorageError(message)
+        return found
+
+
+def raw_commit(
+    tree: str, parents: Sequence[str], message: str, at: float, who: str = "stateguard <guard@localhost>"
+) -> bytes:
+    """Return the bytes of an unsigned commit object; ``at`` is Unix time in seconds."""
+    offset = utc_offset_minutes()
+    zone = f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02d}{abs(offset) % 60:02d}"
+    lines = [f"tree {tree}", *(f"parent {p}" for p in parents)]
+    lines += [f"author {who} {int(at)} {zone}", f"committer {who} {int(at)} {zone}", "", message]
+    return "\n".join(lines).encode()
+
+
+def with_signature(commit: bytes, armored: str) -> bytes:
+    """Return the bytes of a commit object that carries a signature over its other bytes, as git lays it out."""
+    head, _, body = commit.partition(b"\n\n")
+    folded = armored.strip().replace("\n", "\n ")
+    return head + b"\ngpgsig " + folded.encode() + b"\n\n" + body
+
+
+def split_signature(commit: bytes) -> tuple[bytes, str | None]:
+    """Return the bytes that a commit's signature covers, and the signature (None: unsigned)."""
+    head, separator, body = commit.partition(b"\n\n")
+    kept: list[bytes] = []
+    signature: list[bytes] = []
+    inside = False
+    for line in head.split(b"\n"):
+        if line.startswith(b"gpgsig "):
+            signature.append(line[7:])
+            inside = True
+        elif inside and line.startswith(b" "):
+            signature.append(line[1:])
+        else:
+            inside = False
+            kept.append(line)
+    armored = b"\n".join(signature).decode(errors="replace") + "\n" if signature else None
+    return b"\n".join(kept) + separator + body, armored

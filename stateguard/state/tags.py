@@ -1,0 +1,69 @@
+"""Annotated tags as raw objects, signed the way git signs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pygit2.enums import ObjectType
+
+from stateguard.errors import StorageError
+from stateguard.host.clock import utc_offset_minutes
+from stateguard.state.repository import Repository
+
+_TAG = 4
+_BEGIN = b"-----BEGIN SSH SIGNATURE-----"
+
+
+@dataclass(frozen=True, slots=True)
+class TagView:
+    """A tag object: what it names, its message, and the signature with the bytes it covers."""
+
+    id: str
+    target: str
+    name: str
+    message: str
+    signed: bytes
+    signature: str | None
+
+
+def raw_tag(name: str, target: str, message: str, at: float) -> bytes:
+    """Return the bytes of an unsigned tag object on a commit; ``at`` is Unix time in seconds."""
+    offset = utc_offset_minutes()
+    zone = f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02d}{abs(offset) % 60:02d}"
+    tagger = f"stateguard <guard@localhost> {int(at)} {zone}"
+    return f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}".encode()
+
+
+def write_tag(repository: Repository, unsigned: bytes, armored: str) -> str:
+    """Write a signed tag object durably; returns its id.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    return repository.write(ObjectType.TAG, unsigned + armored.strip().encode() + b"\n")
+
+
+def read_tag(repository: Repository, object_id: str) -> TagView:
+    """Return what a tag object says.
+
+    Raises:
+        StorageError: it is missing or no annotated tag of a commit.
+    """
+    kind, content = repository.raw(object_id)
+    if kind != _TAG:
+        message = f"{object_id} is no annotated tag"
+        raise StorageError(message)
+    signed, mark, rest = content.partition(_BEGIN)
+    head, _, body = signed.partition(b"\n\n")
+    fields = dict(line.split(" ", 1) for line in head.decode(errors="replace").split("\n") if " " in line)
+    if fields.get("type") != "commit" or "object" not in fields or "tag" not in fields:
+        message = f"{object_id} tags no commit"
+        raise StorageError(message)
+    return TagView(
+        id=object_id,
+        target=fields["object"],
+        name=fields["tag"],
+        message=body.decode(errors="replace"),
+        signed=signed,
+        signature=(mark + rest).decode(errors="replace") if mark else None,
+    )

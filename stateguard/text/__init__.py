@@ -1,0 +1,1 @@
+"""Escaping, redaction and the words for numbers; pure."""

@@ -1,0 +1,1 @@
+"""The one engine: plan, journal, stages, validation."""

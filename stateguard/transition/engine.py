@@ -1,0 +1,139 @@
+"""The engine: the next step, run, done; the same code on the first run and after any crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stateguard import faults
+from stateguard.errors import StateguardError
+from stateguard.host.clock import boot_seconds
+from stateguard.host.logs import failure
+from stateguard.model.transition import (
+    BACK,
+    Direction,
+    JournalEntry,
+    Kind,
+    Outcome,
+    Plan,
+    Step,
+    StepName,
+    StepState,
+)
+from stateguard.transition.journal import Journal, Operation
+from stateguard.transition.plan import next_step
+
+
+class StageError(StateguardError):
+    """A step did not reach its end. ``health`` says that the system is not well, rather than the engine."""
+
+    code = "stage-failed"
+    exit = 1
+
+    def __init__(self, message: str, *, health: bool) -> None:
+        """Keep the one sentence and whose fault it is."""
+        super().__init__(message, changed="the transition is turned round or taken back")
+        self.health = health
+
+
+class Runner(Protocol):
+    """Does the work of one step; idempotent by contract."""
+
+    def run(self, operation: Operation, plan: Plan, step: Step) -> str:
+        """Carry out one step; returns a sentence for the record.
+
+        Raises:
+            StageError: the step failed.
+            StateguardError: storage or the runtime failed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a transition ended, and the sentence that explains it."""
+
+    outcome: Outcome
+    detail: str
+    entries: tuple[JournalEntry, ...]
+
+
+class Engine:
+    """Carries out planned operations step by step."""
+
+    def __init__(self, journal: Journal, runner: Runner, announce: Callable[[Operation, Step], None]) -> None:
+        """``announce`` is told each step before it begins."""
+        self._journal, self._runner, self._announce = journal, runner, announce
+        self._cancelled: set[int] = set()
+        self.current: tuple[Operation, Step] | None = None
+
+    def cancel(self, operation: int) -> bool:
+        """Ask a running operation to turn round before its next step; False if it does not run."""
+        running = self.current is not None and self.current[0].id == operation
+        if running:
+            self._cancelled.add(operation)
+        return running
+
+    def carry_out(self, number: int) -> Ended:
+        """Run an operation from wherever it stands to its end.
+
+        Raises:
+            ValueError: it has no plan yet.
+        """
+        operation = self._journal.get(number)
+        if operation.plan is None:
+            message = f"operation {number} has no plan"
+            raise ValueError(message)
+        try:
+            while step := next_step(self._journal.entries(number)):
+                self.current = (operation, step)
+                self._announce(operation, step)
+                self._journal.begin(number, step)
+                self._step(operation, operation.plan, step)
+        finally:
+            self.current = None
+            self._cancelled.discard(number)
+        return ended(self._journal.entries(number))
+
+    def _step(self, operation: Operation, plan: Plan, step: Step) -> None:
+        began = boot_seconds()
+        tries = 1 + _retries(plan, step)
+        for left in range(tries - 1, -1, -1):
+            try:
+                if operation.id in self._cancelled and step.direction is Direction.FORWARD:
+                    raise StageError("cancelled by a person", health=False)
+                detail = self._runner.run(operation, plan, step)
+                faults.point(f"stage.{step.name}")
+            except (StateguardError, OSError) as error:
+                if left and not (isinstance(error, StageError) and plan.kind is Kind.APPLY):
+                    continue
+                health = isinstance(error, StageError) and error.health and not plan.turns
+                if not isinstance(error, StageError):
+                    failure("a step failed", operation=operation.id, step=str(step.name))
+                spent = boot_seconds() - began
+                self._journal.end(operation.id, step, StepState.FAILED, spent, str(error), health=health)
+            else:
+                self._journal.end(operation.id, step, StepState.DONE, boot_seconds() - began, detail)
+            return
+
+
+def _retries(plan: Plan, step: Step) -> int:
+    """Return how often a step is tried again: writes, and starting the agents of a state that is known to be good."""
+    if step.name in (StepName.SPECIFICATIONS, StepName.CONFIGURATION, StepName.CONVERSATIONS, StepName.RECORD):
+        return 1
+    return int(step.name is StepName.START and plan.kind is not Kind.APPLY)
+
+
+def ended(entries: Sequence[JournalEntry]) -> Ended:
+    """Return how a transition ended from what its journal says."""
+    failed = [e for e in entries if e.state is StepState.FAILED]
+    if not failed:
+        return Ended(Outcome.SUCCEEDED, entries[-1].detail if entries else "", tuple(entries))
+    back = [e for e in entries if e.step.direction is Direction.BACK]
+    if failed[0].health:
+        return Ended(Outcome.FAILED, failed[0].detail, tuple(entries))
+    if len(back) == len(BACK) and all(e.state is StepState.DONE for e in back):
+        return Ended(Outcome.UNDONE, failed[0].detail, tuple(entries))
+    detail = "; then the way back failed: ".join(e.detail for e in failed)
+    return Ended(Outcome.FAILED, detail, tuple(entries))

@@ -1,0 +1,167 @@
+"""Plan a transition (pure): from what is, to what shall be, in which writes, touching which agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from stateguard.model.agent import Probe
+from stateguard.model.graph import dependents, reads, start_order, stop_order
+from stateguard.model.policy import System
+from stateguard.model.transition import (
+    BACK,
+    FORWARD,
+    STAGE_NAMES,
+    Direction,
+    JournalEntry,
+    PathWrite,
+    StageReport,
+    Step,
+    StepName,
+    StepState,
+)
+from stateguard.model.tree import Entry, PathMap, stage_of
+
+Glob = Callable[[str, str], bool]
+"""Says whether a gitignore-style pattern matches a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """The agents that a transition stops and starts, in order; ``start_back`` is for turning round."""
+
+    stop: tuple[str, ...]
+    start: tuple[str, ...]
+    start_back: tuple[str, ...]
+
+
+def writes(
+    observed: PathMap, desired: Mapping[str, Entry | None], captured: Callable[[str], bool]
+) -> tuple[PathWrite, ...]:
+    """Return what must be written so that every desired path holds its entry; None means nothing shall be there."""
+    found = []
+    for path in sorted(desired):
+        before, after = observed.get(path), desired[path]
+        if before != after:
+            found.append(PathWrite(path, stage_of(path, conversation=captured(path)), before, after))
+    return tuple(found)
+
+
+def affected(
+    source: System,
+    target: System,
+    paths: Collection[str],
+    glob: Glob,
+    *,
+    also: Collection[str] = (),
+    every: bool = False,
+) -> Agents:
+    """Return the agents to stop and start: those whose inputs change, new and gone ones, and hard dependents.
+
+    ``also`` are agents that are down and are brought up on the way. ``every`` is for corruption and breach, and
+    when conversations are written.
+    """
+    both = source.agents.keys() | target.agents.keys()
+    if every:
+        touched = frozenset(both)
+    else:
+        direct = {
+            name
+            for system in (source, target)
+            for name, spec in system.agents.items()
+            if any(reads(spec, system.channels, path, glob) for path in paths)
+        }
+        direct |= source.agents.keys() ^ target.agents.keys()
+        touched = dependents(source.agents, direct) | dependents(target.agents, direct) | frozenset(also)
+    return Agents(
+        stop=tuple(n for n in _stopping(source, target) if n in touched),
+        start=tuple(n for n in start_order(target.agents) if n in touched),
+        start_back=tuple(n for n in start_order(source.agents) if n in touched),
+    )
+
+
+def _stopping(source: System, target: System) -> tuple[str, ...]:
+    """Agents of the source in stopping order, then those only the target has (left over from an interruption)."""
+    order = stop_order(source.agents)
+    return (*(n for n in stop_order(target.agents) if n not in source.agents), *order)
+
+
+def judged(
+    before: Mapping[str, bool],
+    source: System | None,
+    target: System,
+    restarted: Collection[str],
+    paths: Collection[str],
+) -> tuple[str, ...]:
+    """Return the ids of the probes that count for or against the change.
+
+    A required probe counts if it passed before, or is new, or was changed, or looks at an agent that is
+    restarted and of which nothing was known. ``before`` says of each probe with a verdict whether it passed.
+    External probes never count.
+    """
+    known = {p.id: p for p in source.probes} if source else {}
+    found = []
+    for probe in target.probes:
+        if not probe.required or probe.external:
+            continue
+        new = known.get(probe.id) != probe
+        touched = probe.agent is not None and any(p.startswith(f"agents/{probe.agent}/") for p in paths)
+        unknown = probe.id not in before and (probe.agent is None or probe.agent in restarted)
+        if before.get(probe.id, False) or new or touched or unknown:
+            found.append(probe.id)
+    return tuple(sorted(found))
+
+
+def next_step(entries: Sequence[JournalEntry]) -> Step | None:
+    """Return the next step of an operation, or None when it is over: the same for the first run and after a crash.
+
+    Forward until every step is done. A step that failed turns the transition round, unless it failed for
+    reasons of health: then the direction is decided above the engine, and this operation is over.
+    """
+    failed = [e for e in entries if e.state is StepState.FAILED]
+    if any(e.step.direction is Direction.BACK for e in failed):
+        return None
+    if failed and failed[0].health:
+        return None
+    direction, order = (Direction.BACK, BACK) if failed else (Direction.FORWARD, FORWARD)
+    done = {e.step for e in entries if e.state is StepState.DONE}
+    for stage, name in order:
+        step = Step(direction, stage, name)
+        if step not in done:
+            return step
+    return None
+
+
+def is_over(entries: Sequence[JournalEntry]) -> bool:
+    """Say whether an operation has no step left."""
+    return next_step(entries) is None
+
+
+def stage_reports(entries: Iterable[JournalEntry]) -> tuple[StageReport, ...]:
+    """Return what happened stage by stage, the way back as stages of their own."""
+    found: list[StageReport] = []
+    for direction in Direction:
+        for number, title in STAGE_NAMES.items():
+            own = [e for e in entries if e.step.stage == number and e.step.direction is direction]
+            if own:
+                name = title if direction is Direction.FORWARD else f"back: {title}"
+                outcome = "failed" if any(e.state is StepState.FAILED for e in own) else _state(own)
+                found.append(StageReport(number, name, outcome, sum(e.duration_seconds for e in own)))
+    return tuple(found)
+
+
+def _state(own: list[JournalEntry]) -> str:
+    return "succeeded" if all(e.state is StepState.DONE for e in own) else "running"
+
+
+def title(probe: Probe) -> str:
+    """Return how a probe is named to a pusher: ``nutrition: readiness`` or ``plan-my-week``."""
+    return f"{probe.agent}: {probe.kind}" if probe.agent else probe.name
+
+
+WRITE_STAGES = {
+    StepName.SPECIFICATIONS: 2,
+    StepName.CONFIGURATION: 3,
+    StepName.CONVERSATIONS: 4,
+}
+"""The stage whose paths each writing step makes equal."""

@@ -1,0 +1,176 @@
+"""Prepare a transition: the emergency backup, durable, and the plan, before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pygit2.enums import ObjectType
+
+from stateguard.agents.runtime import AgentRuntime
+from stateguard.errors import RefusedError
+from stateguard.host.clock import wall_seconds
+from stateguard.live.scan import OBSTACLE, Scanner
+from stateguard.model.graph import reads
+from stateguard.model.health import ALIVE, Health
+from stateguard.model.identity import ZERO
+from stateguard.model.policy import System
+from stateguard.model.transition import Conversations, Kind, PathWrite, Plan
+from stateguard.model.tree import Entry, compare
+from stateguard.observe.prober import Prober
+from stateguard.state import trees
+from stateguard.state.repository import Repository
+from stateguard.state.snapshot import backup_ref, write_snapshot
+from stateguard.transition.declared import Declared
+from stateguard.transition.plan import Agents, affected, judged, writes
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a transition.
+
+    ``source`` and ``target`` are main commits. ``only`` limits it to these paths; None means every desired
+    path, ``differing`` only those by which the two commits differ. ``restore`` names what exactly shall lie at
+    some paths, whatever the target says: what lay there before. ``healing`` restarts only agents that were
+    started since their inputs drifted (Unix time by path). ``judged`` are the probes that count, None lets the
+    plan choose; ``record`` goes to the final step.
+    """
+
+    kind: Kind
+    source: str
+    target: str
+    only: frozenset[str] | None = None
+    differing: bool = False
+    restore: Mapping[str, Entry | None] = field(default_factory=dict)
+    healing: Mapping[str, float] = field(default_factory=dict)
+    judged: frozenset[str] | None = None
+    every: bool = False
+    conversations: Conversations = Conversations.KEEP
+    snapshot: str | None = None
+    hold: bool = False
+    turns: bool = False
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+class Preparation:
+    """Looks at what is and decides what a transition will do."""
+
+    def __init__(
+        self,
+        declared: Declared,
+        captured: Repository,
+        scanner: Callable[[], Scanner],
+        runtime: AgentRuntime,
+        prober: Prober,
+    ) -> None:
+        """``scanner`` returns the scanner of the live directory under the rules in force."""
+        self._declared, self._captured, self._scanner = declared, captured, scanner
+        self._runtime, self._prober = runtime, prober
+
+    def keep_all(self, commit: str, extra: Mapping[str, object] | None = None) -> dict[str, Entry]:
+        """Store the complete live state of a commit's desired paths and the captured ones; returns its paths.
+
+        Raises:
+            StorageError: captured.git could not be written.
+        """
+        scanner = self._scanner()
+        captured, _ = scanner.captured()
+        desired = self._declared.desired(commit)
+        paths = sorted({*desired, *captured, *(extra or ())})
+        return scanner.keep(paths, lambda content: self._captured.write(ObjectType.BLOB, content), self._captured.has)
+
+    def plan(self, operation: int, wish: Wish, *, backup: bool = True) -> Plan:
+        """Make the emergency backup and return the plan.
+
+        Without ``backup`` nothing is written: a dry run.
+
+        Raises:
+            RefusedError: something lies in the way that cannot be kept.
+            StorageError: the backup could not be made durable, so nothing may be changed.
+        """
+        wanted = self._wanted(wish)
+        observed = self._scanner().observe(wanted)
+        obstacles = [p for p, entry in observed.items() if entry == OBSTACLE]
+        if obstacles:
+            message = f"{obstacles[0]} is a directory or a device where a file belongs; it cannot be kept"
+            raise RefusedError(message, next_step="move it away, then try again")
+        commit = self._backup(operation, wish, wanted) if backup else ZERO
+        rules = self._declared.rules(wish.target or wish.source)
+        todo = writes(observed, wanted, rules.captured)
+        source, target = self._declared.system(wish.source), self._declared.system(wish.target)
+        agents = self._agents(wish, source, target, {w.path for w in todo})
+        return Plan(
+            kind=wish.kind,
+            source=wish.source,
+            target=wish.target,
+            backup=commit,
+            writes=todo,
+            stop=agents.stop,
+            start=agents.start,
+            start_back=agents.start_back,
+            conversations=wish.conversations,
+            snapshot=wish.snapshot,
+            judged=self._judged(wish, source, target, agents, todo),
+            window_seconds=target.policy.confirm_window_seconds,
+            hold=wish.hold,
+            turns=wish.turns,
+            record=wish.record,
+        )
+
+    def _judged(
+        self, wish: Wish, source: System, target: System, agents: Agents, todo: Sequence[PathWrite]
+    ) -> tuple[str, ...]:
+        if wish.kind is Kind.HEAL and not agents.start:
+            return ()
+        if wish.judged is not None:
+            return tuple(sorted(p.id for p in target.probes if p.id in wish.judged))
+        before = source if wish.source else None
+        return judged(self.verdicts(), before, target, agents.start, [w.path for w in todo])
+
+    def verdicts(self) -> dict[str, bool]:
+        """Return of each probe with a verdict whether it passes: health before the change."""
+        known = (Health.HEALTHY, Health.UNHEALTHY)
+        return {i: r.health is Health.HEALTHY for i, r in self._prober.readings().items() if r.health in known}
+
+    def _wanted(self, wish: Wish) -> dict[str, Entry | None]:
+        before, after = self._declared.desired(wish.source), self._declared.desired(wish.target)
+        paths: set[str] = set(compare(before, after).paths) if wish.differing else {*before, *after}
+        if wish.only is not None:
+            paths &= wish.only
+        wanted: dict[str, Entry | None] = {path: after.get(path) for path in paths} | dict(wish.restore)
+        captured, _ = self._scanner().captured()
+        if not wish.source:
+            taken = {path.split("/", 1)[0] for path in captured}
+            seeds = self._declared.seeds(wish.target)
+            wanted |= {p: e for p, e in seeds.items() if p.split("/", 1)[0] not in taken}
+        if wish.conversations is Conversations.RESTORE and wish.snapshot:
+            rules = self._declared.rules(wish.target)
+            kept = trees.path_map(self._captured, self._captured.commit(wish.snapshot).tree)
+            wanted |= dict.fromkeys(captured)
+            wanted |= {path: entry for path, entry in kept.items() if rules.captured(path)}
+        return wanted
+
+    def _backup(self, operation: int, wish: Wish, wanted: Mapping[str, Entry | None]) -> str:
+        paths = self.keep_all(wish.source or wish.target, wanted)
+        message = f"Emergency backup of operation {operation}, before it began\n"
+        return write_snapshot(self._captured, paths, backup_ref(operation), message, wall_seconds(), [])
+
+    def _agents(self, wish: Wish, source: System, target: System, written: set[str]) -> Agents:
+        rules = self._declared.rules(wish.target or wish.source)
+        statuses = self._runtime.statuses()
+        down = {n for n in target.agents if n not in statuses or statuses[n].state not in ALIVE}
+        if wish.kind is Kind.HEAL:
+            started = {n: s.started_at for n, s in statuses.items() if s.started_at is not None}
+            stale = {
+                name
+                for name, spec in target.agents.items()
+                for path, since in wish.healing.items()
+                if started.get(name, 0.0) >= since and reads(spec, target.channels, path, rules.glob)
+            }
+            return affected(source, target, (), rules.glob, also=stale)
+        paths = set(written)
+        if wish.only is None:
+            paths |= set(compare(self._declared.desired(wish.source), self._declared.desired(wish.target)).paths)
+        every = wish.every or wish.conversations is not Conversations.KEEP
+        return affected(source, target, paths, rules.glob, also=down, every=every)

@@ -1,0 +1,200 @@
+"""The seven stages: what each step of a transition does; every one may be run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pygit2.enums import ObjectType
+
+from stateguard.agents.runtime import AgentRuntime
+from stateguard.errors import StorageError
+from stateguard.host.clock import wall_seconds
+from stateguard.live.scan import Scanner
+from stateguard.live.write import make_equal, sweep
+from stateguard.model.graph import layers
+from stateguard.model.policy import System
+from stateguard.model.transition import Direction, Kind, PathWrite, Plan, Step, StepName
+from stateguard.model.tree import Entry
+from stateguard.observe.prober import Prober
+from stateguard.state import trees
+from stateguard.state.repository import Repository
+from stateguard.state.snapshot import backup_ref, write_snapshot
+from stateguard.text.words import count
+from stateguard.transition.engine import StageError
+from stateguard.transition.journal import Operation
+from stateguard.transition.plan import WRITE_STAGES
+from stateguard.transition.validate import Watch, watching
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the stages work with. ``systems`` reads what a commit declares; ``record`` moves refs at the end."""
+
+    live: Path
+    repository: Repository
+    captured: Repository
+    scanner: Callable[[], Scanner]
+    runtime: AgentRuntime
+    prober: Prober
+    watch: Watch
+    systems: Callable[[str], System]
+    record: Callable[[Operation, Plan], str]
+
+
+class Stages:
+    """The runner of the engine."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with these parts."""
+        self._parts = parts
+        self._steps: dict[StepName, Callable[[Operation, Plan, Direction], str]] = {
+            StepName.STOP: self._stop,
+            StepName.CAPTURE: self._capture,
+            StepName.START: self._start,
+            StepName.CHANNELS: self._channels,
+            StepName.VALIDATE: self._validate,
+            StepName.RECORD: self._record,
+        }
+
+    def run(self, operation: Operation, plan: Plan, step: Step) -> str:
+        """Carry out one step.
+
+        Raises:
+            StageError: it failed.
+            StateguardError: storage or the runtime failed.
+        """
+        if step.name in WRITE_STAGES:
+            return self._write(operation, plan, step)
+        return self._steps[step.name](operation, plan, step.direction)
+
+    def _stop(self, operation: Operation, plan: Plan, direction: Direction) -> str:
+        del operation, direction
+        self._parts.prober.pause(plan.stop)
+        left = [name for name in plan.stop if not self._parts.runtime.stop(name)]
+        if left:
+            return f"{', '.join(left)} could not be ended and is left out"
+        return f"{count(len(plan.stop), 'agent')} stopped"
+
+    def _capture(self, operation: Operation, plan: Plan, direction: Direction) -> str:
+        """Agents write their last words while stopping: keep those too."""
+        del direction
+        if not plan.stop:
+            return "nothing was stopped, nothing new to keep"
+        parts = self._parts
+        known = trees.path_map(parts.captured, parts.captured.commit(plan.backup).tree)
+        scanner = parts.scanner()
+        captured, _ = scanner.captured()
+        paths = [p for p in known if not scanner.rules.captured(p)] + captured
+        now = scanner.keep(paths, lambda content: parts.captured.write(ObjectType.BLOB, content), parts.captured.has)
+        if now == known:
+            return "nothing was written since the backup"
+        ref = backup_ref(operation.id)
+        message = f"Emergency backup of operation {operation.id}, after its agents stopped\n"
+        write_snapshot(parts.captured, now, ref, message, wall_seconds(), [plan.backup])
+        return "kept what agents wrote while stopping"
+
+    def _write(self, operation: Operation, plan: Plan, step: Step) -> str:
+        stage = WRITE_STAGES[step.name]
+        mine = [w for w in plan.writes if w.stage == stage]
+        if step.direction is Direction.FORWARD:
+            wanted = [(w.path, w.after) for w in mine]
+        else:
+            wanted = self._before(operation, step.name, mine)
+        if not wanted:
+            return "nothing to write"
+        paths = [path for path, _ in wanted]
+        sweep(self._parts.live, paths)
+        touched = make_equal(self._parts.live, wanted, self._read)
+        self._verify(wanted)
+        return f"{count(touched, 'file')} written"
+
+    def _before(self, operation: Operation, name: StepName, mine: list[PathWrite]) -> list[tuple[str, Entry | None]]:
+        if name is not StepName.CONVERSATIONS:
+            return [(w.path, w.before) for w in mine]
+        last = self._parts.captured.ref(backup_ref(operation.id))
+        known = trees.path_map(self._parts.captured, self._parts.captured.commit(last).tree) if last else {}
+        return [(w.path, known.get(w.path, w.before)) for w in mine]
+
+    def _verify(self, wanted: list[tuple[str, Entry | None]]) -> None:
+        scanner = self._parts.scanner()
+        found = scanner.observe(path for path, _ in wanted)
+        wrong = [p for p, entry in wanted if found.get(p) != entry and not scanner.rules.captured(p)]
+        if wrong:
+            raise StageError(f"{wrong[0]} does not hold what was written; somebody else writes there", health=False)
+
+    def _read(self, object_id: str) -> bytes:
+        for repository in (self._parts.repository, self._parts.captured):
+            if repository.has(object_id):
+                return repository.blob(object_id)
+        raise StorageError(f"object {object_id} is in neither repository", next_step="stateguard audit verify")
+
+    def _start(self, operation: Operation, plan: Plan, direction: Direction) -> str:
+        del operation
+        parts = self._parts
+        forward = direction is Direction.FORWARD
+        revision, names = (plan.target, plan.start) if forward else (plan.source, plan.start_back)
+        system = parts.systems(revision)
+        parts.prober.configure(system.probes)
+        wanted = set(names)
+        needed = {d for name in wanted for d in system.agents[name].depends_on}
+        for layer in layers(system.agents):
+            mine = [n for n in layer if n in wanted]
+            for name in mine:
+                parts.runtime.start(system.agents[name], revision)
+                parts.prober.begin([p.id for p in system.agents[name].probes])
+            first = [n for n in mine if n in needed]
+            if first and forward:
+                self._await_ready(system, plan, first)
+        parts.runtime.label([n for n in system.agents if n not in wanted], revision)
+        if not forward:
+            parts.prober.begin([p.id for p in system.probes if p.agent is None])
+        return f"{len(names)} of {count(len(system.agents), 'agent')} started"
+
+    def _await_ready(self, system: System, plan: Plan, names: list[str]) -> None:
+        probes = [p.id for n in names for p in system.agents[n].probes if p.id in plan.judged]
+        watched = watching(system, probes, names if plan.kind is not Kind.HEAL else ())
+        problems = self._parts.watch.until_well(watched, plan.window_seconds)
+        if problems:
+            raise StageError("; ".join(problems), health=True)
+
+    def _channels(self, operation: Operation, plan: Plan, direction: Direction) -> str:
+        del operation, direction
+        system = self._parts.systems(plan.target)
+        probes = [c.probe.id for c in system.channels if c.probe]
+        if not probes or not plan.start:
+            return "no channel to open"
+        self._parts.prober.configure(system.probes)
+        self._parts.prober.begin(probes)
+        mine = [p.id for n in plan.start for p in system.agents[n].probes]
+        watched = watching(system, [p for p in (*probes, *mine) if p in plan.judged], plan.start)
+        problems = self._parts.watch.until_well(watched, plan.window_seconds)
+        if problems:
+            raise StageError("; ".join(problems), health=True)
+        return f"{count(len(probes), 'channel')} verified"
+
+    def _validate(self, operation: Operation, plan: Plan, direction: Direction) -> str:
+        del operation, direction
+        parts = self._parts
+        system = parts.systems(plan.target)
+        parts.prober.configure(system.probes)
+        if plan.kind is Kind.HEAL and not plan.start:
+            self._verify([(w.path, w.after) for w in plan.writes])
+            return f"{count(len(plan.writes), 'path')} as desired, no agent had read them"
+        if not plan.writes and not plan.start and plan.kind is not Kind.ROLLBACK:
+            return "nothing changed, nothing to validate"
+        begun = {p.id for n in plan.start for p in system.agents[n].probes}
+        begun |= {c.probe.id for c in system.channels if c.probe} if plan.start else set()
+        parts.prober.begin([p.id for p in system.probes if p.id not in begun])
+        watched = watching(system, plan.judged, plan.start)
+        problems = parts.watch.until_well(watched, plan.window_seconds, hold=plan.hold)
+        if problems:
+            raise StageError("; ".join(problems), health=True)
+        self._verify([(w.path, w.after) for w in plan.writes])
+        well, every = parts.watch.healthy(system)
+        return f"{well}/{every} healthy"
+
+    def _record(self, operation: Operation, plan: Plan, direction: Direction) -> str:
+        del direction
+        return self._parts.record(operation, plan)

@@ -1,0 +1,20 @@
+"""What tests of running things share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], seconds: float = 5.0) -> T:
+    """Return the first true value of a condition; fail when it stays false for so many seconds."""
+    give_up_at = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < give_up_at, f"still {value!r} after {seconds:g} s"
+        time.sleep(0.005)

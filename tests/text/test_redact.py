@@ -1,0 +1,39 @@
+import pytest
+from hypothesis import given, strategies as st
+
+from stateguard.text.redact import redact
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("push to https://alice:s3cret@host/x failed", "push to https://***@host/x failed"),
+        ("ssh://git@host/x", "ssh://***@host/x"),
+        ("PASSWORD=hunter2 next", "PASSWORD=*** next"),
+        ("api_key: abc", "api_key: ***"),
+        ("GITHUB_TOKEN = x", "GITHUB_TOKEN = ***"),
+        ("ghp_" + "a" * 36, "***"),
+        ("key sk-" + "a" * 24, "key ***"),
+        ("AKIA" + "A" * 16, "***"),
+        ("xoxb-" + "1" * 12, "***"),
+        ("nothing to hide, token", "nothing to hide, token"),
+        ("https://host/a@b", "https://host/a@b"),
+    ],
+)
+def test_credentials_are_taken_out(text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+PIECES = st.sampled_from(
+    ["https://", "user:pw", "@", "host", "/", " ", "token", "=", ": ", "password", "***", "ghp_" + "a" * 20, "\n"]
+)
+
+
+@given(st.text() | st.lists(PIECES, max_size=12).map("".join))
+def test_redacting_twice_changes_nothing_more(text: str) -> None:
+    assert redact(redact(text)) == redact(text)
+
+
+@given(st.text(alphabet="abcXYZ019", min_size=6, max_size=30))
+def test_a_password_in_a_url_does_not_survive(secret: str) -> None:
+    assert f"{secret}!" not in redact(f"fatal: https://me:{secret}!@host/repo.git")
