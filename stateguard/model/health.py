@@ -76,14 +76,15 @@ class Finding:
 def agent_health(status: AgentStatus, probes: Iterable[Health]) -> Health:
     """Return an agent's health from its process and its required probes.
 
-    A process that should run and does not is UNHEALTHY whatever its probes last said.
+    A process that should run and does not is UNHEALTHY whatever its probes last said. One that starts is
+    UNKNOWN unless a probe knows better.
     """
     if status.state not in ALIVE:
         return Health.UNHEALTHY
     found = tuple(probes)
     if Health.UNHEALTHY in found:
         return Health.UNHEALTHY
-    if Health.UNKNOWN in found or status.state is AgentState.STARTING:
+    if Health.UNKNOWN in found or (not found and status.state is AgentState.STARTING):
         return Health.UNKNOWN
     return Health.HEALTHY
 

@@ -10,6 +10,9 @@ from stateguard.errors import NotFoundError
 from stateguard.model.moment import parse_rfc3339
 from stateguard.record.audit import Audit, Entry
 
+_OVERLAP = 16
+"""Operations enter the chain as they end: so many are looked at beyond a limit to sort them as they began."""
+
 OPERATION = "operation"
 """The kind of the entries that history shows."""
 
@@ -41,7 +44,7 @@ def history(audit: Audit, question: Question) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for record in _records(audit):
-        if question.limit is not None and len(found) >= question.limit:
+        if question.limit is not None and len(found) >= question.limit + _OVERLAP:
             break
         if question.since is not None and parse_rfc3339(record["started_at"]) < question.since:
             continue
@@ -50,7 +53,8 @@ def history(audit: Audit, question: Question) -> list[dict[str, Any]]:
         if question.touches is not None and not question.touches(record["from"], record["to"]):
             continue
         found.append({key: record.get(key) for key in _KEYS})
-    return found
+    found.sort(key=lambda record: -record["operation"])
+    return found[: question.limit]
 
 
 def show(audit: Audit, operation: int) -> dict[str, Any]:

@@ -129,7 +129,8 @@ def ended(entries: Sequence[JournalEntry]) -> Ended:
     """Return how a transition ended from what its journal says."""
     failed = [e for e in entries if e.state is StepState.FAILED]
     if not failed:
-        return Ended(Outcome.SUCCEEDED, entries[-1].detail if entries else "", tuple(entries))
+        said = next((e.detail for e in entries if e.step.name is StepName.VALIDATE), "")
+        return Ended(Outcome.SUCCEEDED, said, tuple(entries))
     back = [e for e in entries if e.step.direction is Direction.BACK]
     if failed[0].health:
         return Ended(Outcome.FAILED, failed[0].detail, tuple(entries))
