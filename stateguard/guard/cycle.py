@@ -20,6 +20,8 @@ from stateguard.model.health import Health, overall
 from stateguard.model.moment import Moment
 from stateguard.respond.promote import may_promote
 
+_PROMOTION_RETRY_SECONDS = 1.0
+
 
 class Cycle:
     """One look at the system after another, on the guard's own thread."""
@@ -51,6 +53,8 @@ class Cycle:
         soak = self._guard.store.soak()
         if soak is not None and not moment().reached(soak.due):
             waits.append(soak.due.since(moment()))
+        elif soak is not None:
+            waits.append(_PROMOTION_RETRY_SECONDS)
         waits.append(self._healer.due_seconds())
         return max(0.02, min(waits))
 

@@ -1,0 +1,223 @@
+"""A small real system under a real guard without a daemon: two shell agents, probes, a script, captured words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pygit2.enums import ObjectType
+
+from stateguard import faults
+from stateguard.agents.child import VARIABLE
+from stateguard.guard.applies import Answer, Applies
+from stateguard.guard.compose import Guard, compose
+from stateguard.guard.found import Founding, found
+from stateguard.guard.recover import recover
+from stateguard.host.home import Home
+from stateguard.host.process import identify, is_session_leader, with_variable
+from stateguard.live.lock import claim
+from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
+from stateguard.state import trees
+from stateguard.state.repository import raw_commit
+from stateguard.trust.keys import load_pinned
+
+AGENT = """\
+#!/bin/sh
+# Says that it begins, and one last word when it is told to stop.
+mkdir -p conversations
+echo "$1 $$" >> starts
+trap 'echo "{\\"last\\": \\"$1\\"}" >> conversations/$1.jsonl; exit 0' TERM
+while :; do sleep 600 & wait $!; done
+"""
+
+SPEC = """\
+name: {name}
+role: {role}
+critical: {critical}
+command: [sh, bin/agent.sh, {name}]
+depends_on: [{needs}]
+restart_on: [bin/**, "config/{name}.txt"]
+probes:
+  - name: ready
+    command: [sh, -c, "! grep -q bad config/{name}.txt agents/{name}/prompt.md"]
+    period_seconds: 0.1
+    failure_threshold: 1
+"""
+
+STATE = """\
+apiVersion: stateguard/v1
+response: {confirm_window: 4s, soak: 15m}
+"""
+
+Files = Mapping[str, "str | None"]
+
+EXECUTABLES = ("bin/agent.sh", "bin/tool.sh")
+
+
+def small_system() -> dict[str, str]:
+    """Return the files of the small system."""
+    files = {
+        "stateguard.yaml": STATE,
+        "bin/agent.sh": AGENT,
+        "conversations/seed.jsonl": '{"seed": 1}\n',
+        "config/shared.txt": "one\n",
+        "config/gone.txt": "to be removed\n",
+    }
+    for name, role, critical, needs in (("parent", "parent", "true", ""), ("helper", "support", "false", "parent")):
+        files[f"agents/{name}/agent.yaml"] = SPEC.format(name=name, role=role, critical=critical, needs=needs)
+        files[f"agents/{name}/prompt.md"] = "be good to everybody\n".replace("bad", "")
+        files[f"config/{name}.txt"] = "mode: fine\n"
+    return files
+
+
+CHANGE: dict[str, str | None] = {
+    "agents/helper/prompt.md": "be brief\n",
+    "config/helper.txt": "mode: better\n",
+    "config/gone.txt": None,
+    "config/new/deep.txt": "new\n",
+}
+"""A good change: one agent restarted; files changed, removed and added, in both writing stages."""
+
+BREAKS: dict[str, str | None] = CHANGE | {"config/helper.txt": "mode: bad\n"}
+"""The same change, under which the helper's probe fails."""
+
+
+def write_tree(root: Path, files: Mapping[str, str]) -> None:
+    """Write files below a directory."""
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+        if path in EXECUTABLES:
+            (root / path).chmod(0o755)
+
+
+def ignored(text: str) -> None:
+    """Hear a line and forget it."""
+
+
+@dataclass
+class Setting:
+    """One guard home; guards come and go in it, as after crashes."""
+
+    home: Home
+    guards: list[Guard] = field(default_factory=list)
+    numbers: Any = field(default_factory=count)
+
+    def wake(self) -> Guard:
+        """Build a guard anew from what lies in the home; the one before lets go, as if it were dead."""
+        self.end()
+        guard = compose(self.home, lambda *_: None)
+        self.guards.append(guard)
+        claim(guard.live, guard.identity, self.home.root)
+        guard.supervise()
+        return guard
+
+    def restart(self) -> Guard:
+        """Do what a guard does that is started after a crash: recover, then start what is missing."""
+        guard = self.wake()
+        recover(guard, Applies(guard))
+        guard.start_missing()
+        return guard
+
+    def end(self) -> None:
+        """Let the guard go; its agents stay running."""
+        while self.guards:
+            self.guards.pop().close()
+
+    @property
+    def guard(self) -> Guard:
+        """The guard at work."""
+        return self.guards[-1]
+
+    def commit(self, changes: Files, parent: str | None = None) -> str:
+        """Write a commit on main's head (or another) with these files changed, None: removed."""
+        repository = self.guard.repository
+        parent = parent or self.guard.main
+        paths = dict(self.guard.books.declared.paths(parent))
+        for path, text in changes.items():
+            if text is None:
+                paths.pop(path, None)
+                continue
+            mode = EXECUTABLE if path in EXECUTABLES else SYMLINK if text.startswith("-> ") else REGULAR
+            content = text.removeprefix("-> ").encode()
+            paths[path] = Entry(mode, repository.write(ObjectType.BLOB, content))
+        message = f"Change {next(self.numbers)}\n"
+        raw = raw_commit(trees.build(repository, paths), [parent], message, 1_800_000_000, "ann <ann@example.org>")
+        return repository.write(ObjectType.COMMIT, raw)
+
+    def push(self, new: str, *options: str, token: str | None = None) -> Answer:
+        """Push a commit to main, as the hook would hand it over."""
+        guard = self.guard
+        return Applies(guard).receive(token or f"push-{new}", guard.main, new, options, "ann", ignored)
+
+    def running(self) -> list[str]:
+        """Return the names of the agents' processes that live."""
+        mine = self.guard.identity + ":"
+        return sorted(
+            value.split(":")[1]
+            for pid, value in with_variable(VARIABLE)
+            if value.startswith(mine) and is_session_leader(pid) and identify(pid)
+        )
+
+
+def live_files(guard: Guard, commit: str) -> dict[str, Entry]:
+    """Return what lies at every path that either this commit or main desires."""
+    declared = guard.books.declared
+    paths = {*declared.desired(commit), *declared.desired(guard.main), *CHANGE}
+    return guard.scanner().observe(sorted(paths))
+
+
+def leftovers(home: Home) -> list[str]:
+    """Return the temporary files that lie about in the live directory and the home."""
+    return [str(path) for path in home.root.rglob(".stateguard-tmp-*")]
+
+
+def audit_problems(guard: Guard) -> tuple[str, ...]:
+    """Return what is wrong with the audit chain."""
+    return guard.books.audit.verify(load_pinned(guard.home.trust)).problems
+
+
+def kill_agents(identity: str) -> None:
+    """Kill every process that carries the mark of a home."""
+    for pid, value in list(with_variable(VARIABLE)):
+        if value.startswith(identity + ":"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def founded(root: Path, files: Mapping[str, str]) -> Home:
+    """Found a home below a directory, with its first baseline; its agents are stopped again."""
+    source = root / "source"
+    source.mkdir()
+    write_tree(source, files)
+    home = Home(root / "home")
+    found(Founding(home, source, home.default_live, baseline=True, user="ann"), ignored)
+    setting = Setting(home)
+    guard = setting.wake()
+    for name in ("helper", "parent", *guard.system.agents):
+        assert guard.runtime.stop(name)
+    setting.end()
+    return home
+
+
+def copied(template: Home, root: Path) -> Home:
+    """Copy a home whose agents are stopped; the copy guards its own live directory."""
+    home = Home(root / "home")
+    shutil.copytree(template.root, home.root, symlinks=True)
+    text = home.settings.read_text()
+    home.settings.write_text(text.replace(str(template.root), str(home.root)))
+    return home
+
+
+def cut(spec: str | None) -> None:
+    """Arm one fault point, or none."""
+    faults.arm(spec)
