@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
+from stateguard.cli.progress import Listener
+from stateguard.errors import GuardDownError, NetworkError
 from stateguard.host.home import Home, find_home
 from stateguard.text.escape import terminal
 
@@ -39,34 +41,30 @@ def ask(ctx: click.Context, name: str, **parameters: object) -> dict[str, Any]:
     Raises:
         StateguardError: whatever the command meets.
     """
-    from stateguard.errors import GuardDownError
     from stateguard.guard.client import stream
 
     home = home_of(ctx).require()
     parameters["user"] = user()
-    say = _sayer(ctx)
-    try:
-        answer: dict[str, Any] = {}
-        for document in stream(home.socket, name, parameters):
-            if "say" in document:
-                say(document["say"])
-            answer = document.get("result", answer)
-    except GuardDownError:
-        from stateguard.guard.local import without_daemon
+    with Listener(quiet=ctx.obj["quiet"]) as listener:
+        try:
+            for document in stream(home.socket, name, parameters):
+                if "result" in document:
+                    answer: dict[str, Any] = document["result"]
+                    return answer
+                listener.hear(document)
+        except GuardDownError:
+            from stateguard.guard.local import without_daemon
+            from stateguard.guard.worker import progress
 
-        return without_daemon(home, name, parameters, say)
-    return answer
-
-
-def _sayer(ctx: click.Context) -> Callable[[str], None]:
-    if ctx.obj["quiet"]:
-        return lambda _: None
-    return lambda text: click.echo(terminal(text), err=True)
+            return without_daemon(home, name, parameters, listener.say, lambda _, step: listener.hear(progress(step)))
+    message = f"the guard ended before it answered {name!r}"
+    raise NetworkError(message, changed="unknown", next_step="see: stateguard status, stateguard history")
 
 
 def say(ctx: click.Context, text: str) -> None:
     """Say a line of progress on standard error."""
-    _sayer(ctx)(text)
+    if not ctx.obj["quiet"]:
+        click.echo(terminal(text), err=True)
 
 
 def show(ctx: click.Context, document: dict[str, Any], lines: Iterable[str]) -> None:

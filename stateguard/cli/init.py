@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from stateguard.cli.context import home_of, say, show, user
+from stateguard.cli.context import home_of, show, user
+from stateguard.cli.progress import Listener
 
 
 @click.command("init")
@@ -17,6 +18,7 @@ from stateguard.cli.context import home_of, say, show, user
 def command(ctx: click.Context, source: Path | None, live: Path | None, no_baseline: bool) -> None:
     """Make a guard home: import DIR, apply it, watch one confirm window, sign baseline/1."""
     from stateguard.guard.found import Founding, found
+    from stateguard.guard.worker import progress
 
     home = home_of(ctx)
     founding = Founding(
@@ -26,7 +28,8 @@ def command(ctx: click.Context, source: Path | None, live: Path | None, no_basel
         baseline=not no_baseline,
         user=user(),
     )
-    document = found(founding, lambda text: say(ctx, text))
+    with Listener(quiet=ctx.obj["quiet"]) as listener:
+        document = found(founding, listener.say, lambda _, step: listener.hear(progress(step)))
     push = f"git clone {home.repository}"
     lines = [
         f"guard home      {home.root}",

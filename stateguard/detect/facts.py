@@ -22,13 +22,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One cycle's view of the system. ``healing`` are drifted paths that will be put back anyway."""
+    """One cycle's view of the system; ``revision`` is the commit that is live, empty if that is not asked about."""
 
     agents: Mapping[str, AgentSpec]
     statuses: Mapping[str, AgentStatus]
     probes: tuple[Seen, ...]
     drift: tuple[Drift, ...] = ()
     too_large: tuple[str, ...] = ()
+    revision: str = ""
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypedDict
+
 from stateguard.detect.facts import Facts, Seen
 from stateguard.model.agent import AgentSpec
 from stateguard.model.condition import Condition, Severity
@@ -13,11 +17,18 @@ PROBE_FAILED = "PROBE_FAILED"
 SYSTEM_FAILURE = "SYSTEM_FAILURE"
 DRIFT = "DRIFT"
 CAPTURE_CEILING = "CAPTURE_CEILING"
+MIXED_VERSIONS = "MIXED_VERSIONS"
 
-TELLING = frozenset({DRIFT, CAPTURE_CEILING})
+TELLING = frozenset({DRIFT, CAPTURE_CEILING, MIXED_VERSIONS})
 """Types that are shown and recorded, and alone never lead to an incident."""
 
 _MANY_CRITICAL = 3
+_SHOWN = 20
+
+
+class _Blamed(TypedDict):
+    probe: str | None
+    also: tuple[str, ...]
 
 
 def conditions(facts: Facts) -> tuple[Condition, ...]:
@@ -27,16 +38,38 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
     if facts.drift:
         paths = tuple(f"{d.path}: {d.kind}" for d in facts.drift)
         message = f"{count(len(facts.drift), 'live path differs', 'live paths differ')} from what is desired"
-        found.append(Condition(DRIFT, "live", Severity.LOW, "Drifted", message, "watcher", paths[:20]))
+        found.append(Condition(DRIFT, "live", Severity.LOW, "Drifted", message, "watcher", paths[:_SHOWN]))
     if facts.too_large:
         message = f"{count(len(facts.too_large), 'captured file is', 'captured files are')} too large to be kept"
         found.append(
-            Condition(CAPTURE_CEILING, "live", Severity.LOW, "TooLarge", message, "capture", facts.too_large[:20])
+            Condition(CAPTURE_CEILING, "live", Severity.LOW, "TooLarge", message, "capture", facts.too_large[:_SHOWN])
         )
+    found += _mixed(facts)
     unique: dict[tuple[str, str], Condition] = {}
     for condition in sorted(found, key=lambda c: (c.severity, c.external)):
-        unique.setdefault(condition.key, condition)
+        known = unique.get(condition.key)
+        unique[condition.key] = _merged(known, condition) if known else condition
     return tuple(unique.values())
+
+
+def _merged(worst: Condition, other: Condition) -> Condition:
+    """Return two conditions of one type and component as one; what is external adds nothing to what is not."""
+    if other.external != worst.external:
+        return worst
+    return replace(
+        worst,
+        message=f"{worst.message}; {other.message}",
+        evidence=(*worst.evidence, *other.evidence)[:_SHOWN],
+        **_blamed((worst, other)),
+    )
+
+
+def _blamed(found: Sequence[Condition]) -> _Blamed:
+    """Return which probes speak; none if a process does, which needs no probe to be believed."""
+    if any(c.probe is None for c in found):
+        return {"probe": None, "also": ()}
+    probes = [probe for c in found for probe in (c.probe, *c.also) if probe is not None]
+    return {"probe": probes[0], "also": tuple(probes[1:])}
 
 
 def _processes(facts: Facts) -> list[Condition]:
@@ -75,12 +108,23 @@ def _probes(facts: Facts) -> list[Condition]:
 
 def _whole(facts: Facts, found: list[Condition]) -> list[Condition]:
     critical = {name for name, spec in facts.agents.items() if spec.critical}
-    failed = {c.component for c in found if c.type == AGENT_FAILED and not c.external} & critical
+    causes = [c for c in found if c.type == AGENT_FAILED and not c.external and c.component in critical]
+    failed = {c.component for c in causes}
     if not failed or (len(failed) <= _MANY_CRITICAL and failed != critical):
         return []
     message = f"{len(failed)} of {len(critical)} critical agents failed: {', '.join(sorted(failed))}"
     severity = Severity.CRITICAL if len(critical) > 1 else Severity.HIGH
-    return [Condition(SYSTEM_FAILURE, "system", severity, "ManyFailed", message, "rule", tuple(sorted(failed)))]
+    names = tuple(sorted(failed))
+    return [Condition(SYSTEM_FAILURE, "system", severity, "ManyFailed", message, "rule", names, **_blamed(causes))]
+
+
+def _mixed(facts: Facts) -> list[Condition]:
+    running = {n: s.running for n, s in facts.statuses.items() if n in facts.agents and s.running}
+    other = sorted(n for n, revision in running.items() if facts.revision and revision != facts.revision)
+    if not other:
+        return []
+    message = f"{', '.join(other)} run another revision than the one that is live"
+    return [Condition(MIXED_VERSIONS, "system", Severity.LOW, "Mixed", message, "process state", tuple(other))]
 
 
 def _level(spec: AgentSpec) -> Severity:

@@ -52,7 +52,7 @@ def admit(
     began = boot_seconds()
     repository = Repository(guard.repository.path, Path(quarantine) if quarantine else None)
     checked = [_update(repository, *update) for update in updates]
-    problems = ref_problems(checked)
+    problems = [*ref_problems(checked), *option_problems(options), *_busy(guard)]
     lines: list[str] = []
     for update in checked if not problems else ():
         if update.deletes or update.name.startswith("refs/tags/"):
@@ -66,6 +66,7 @@ def admit(
             continue
         problems += verdict.problems
         problems += _withdrawn(guard, repository, update.new, options)
+        lines += _announced(guard, verdict)
         signed = "signed" if _signature(repository, update.new) else "unsigned"
         took = seconds(boot_seconds() - began)
         lines.append(f"{summary(verdict.changed)}, valid, {signed} (admitted in {took})")
@@ -77,6 +78,40 @@ def admit(
     body = {"updates": [list(u) for u in updates], "problems": [p.as_json() for p in problems[:_SHOWN]]}
     guard.books.audit.append([Entry("refusal", person(user), body)])
     return Admission(admitted=False, lines=(*shown, "refused; nothing was changed"), problems=tuple(problems))
+
+
+def option_problems(options: Sequence[str]) -> list[Problem]:
+    """Return what is wrong with push options: one that nobody acts on must not look as if somebody did."""
+    found = []
+    for option in options:
+        name, _, value = option.partition("=")
+        if name == "emergency":
+            message = "breaking the glass needs an admin key, and this version knows no people's keys yet"
+            found.append(Problem("-o emergency", 0, "push-option", message))
+        elif name == "wait" and value not in ("healthy", "confirmed", "none"):
+            found.append(Problem("-o wait", 0, "push-option", "wait takes healthy, confirmed or none"))
+        elif name not in ("wait", "reason", "override"):
+            message = "there is no such push option; there are wait=, reason= and override="
+            found.append(Problem(f"-o {name}", 0, "push-option", message))
+    return found
+
+
+def _busy(guard: Guard) -> list[Problem]:
+    """Refuse while a rollback runs: what it goes back to is not known to the pusher."""
+    current = guard.operations.engine.current
+    if current is None or current[0].kind != "rollback":
+        return []
+    message = f"a rollback runs (operation {current[0].id}: {current[0].reason}); push again when it is over"
+    return [Problem("main", 0, "busy", message)]
+
+
+def _announced(guard: Guard, verdict: Verdict) -> list[str]:
+    """Say aloud what a push takes away from the watching."""
+    if verdict.system is None or not guard.main:
+        return []
+    before = {p.id: p for p in guard.books.declared.system(guard.main).probes if p.required}
+    after = {p.id for p in verdict.system.probes if p.required}
+    return [f"note: this removes the required probe {p.title}" for i, p in sorted(before.items()) if i not in after]
 
 
 _OBJECT_RULES = frozenset({"path", "mode", "budget", "missing-object", "symlink", "collision", "name"})

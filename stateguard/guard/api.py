@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stateguard.errors import NotFoundError, StateguardError, StorageError, UsageProblemError
 from stateguard.guard.client import socket_address
@@ -64,14 +67,31 @@ def _refusal(error: StateguardError) -> JSONResponse:
     return JSONResponse(error.as_json())
 
 
+def gate(refused: Callable[[int], bool]) -> type[H11Protocol]:
+    """Return the protocol that hangs up on processes for which ``refused`` (given a process id) is true."""
+
+    class Gate(H11Protocol):
+        """Looks at who connects before it reads a byte."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            connection = transport.get_extra_info("socket")
+            size = struct.calcsize("3i")
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+            if refused(struct.unpack("3i", credentials)[0]):
+                transport.abort()
+
+    return Gate
+
+
 class Server:
     """Serves the application on a unix socket that only the guard's own user may open."""
 
-    def __init__(self, path: Path, app: Starlette) -> None:
-        """Serve on a path; the socket's mode is the gate, and the directory above it is closed to others as well."""
+    def __init__(self, path: Path, app: Starlette, refused: Callable[[int], bool]) -> None:
+        """Serve on a path that only its owner may open; ``refused`` says of a process id that it may not even so."""
         self._path = path
         config = uvicorn.Config(
-            app, log_config=None, lifespan="off", access_log=False, http="h11", ws="none",
+            app, log_config=None, lifespan="off", access_log=False, http=gate(refused), ws="none",
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         self._server = uvicorn.Server(config)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from stateguard.errors import StateguardError
@@ -20,6 +21,7 @@ from stateguard.host.clock import boot_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.host.logs import failure, log, to_stderr
+from stateguard.host.process import session_of
 from stateguard.live.lock import claim
 from stateguard.live.watch import Watcher
 from stateguard.model.transition import Step
@@ -38,12 +40,26 @@ def run(home: Home) -> None:
     """
     to_stderr()
     with WriterLock(home.writer_lock, "daemon").acquire(_PATIENCE_SECONDS):
-        guard = compose(home, _announce)
+        steps = Steps()
+        guard = compose(home, steps)
         try:
             claim(guard.live, guard.identity, home.root)
-            Daemon(guard).serve()
+            daemon = Daemon(guard)
+            steps.listener = daemon.worker.progress
+            daemon.serve()
         finally:
             guard.close()
+
+
+class Steps:
+    """Passes the steps of transitions on to a listener that exists only later."""
+
+    listener: Callable[[Operation, Step], None] | None = None
+
+    def __call__(self, operation: Operation, step: Step) -> None:
+        """Pass one step on."""
+        if self.listener is not None:
+            self.listener(operation, step)
 
 
 class Daemon:
@@ -56,8 +72,8 @@ class Daemon:
         self._applies = Applies(guard)
         self._watcher = Watcher(guard.live, guard.scanner().rules, guard.wake.set)
         self._cycle = Cycle(guard, self._applies, self._watcher)
-        self._worker = Worker(guard.wake, self._busy_with)
-        self._server = Server(guard.home.socket, application(self._desk, self._worker))
+        self.worker = Worker(guard.wake, self._busy_with)
+        self._server = Server(guard.home.socket, application(self._desk, self.worker), self._is_agent)
 
     def serve(self) -> None:
         """Serve until told to stop."""
@@ -89,7 +105,7 @@ class Daemon:
         while not self._stop.is_set():
             woken = self._guard.wake.wait(max(0.0, next_turn - boot_seconds()))
             self._guard.wake.clear()
-            worked = self._worker.run_waiting()
+            worked = self.worker.run_waiting()
             if self._stop.is_set():
                 return
             if woken or worked or boot_seconds() >= next_turn:
@@ -115,15 +131,16 @@ class Daemon:
         current = self._guard.operations.engine.current
         return current[0].id if current else None
 
+    def _is_agent(self, pid: int) -> bool:
+        """Say whether a process belongs to an agent: those are guarded, they do not command the guard."""
+        leaders = {s.pid for s in self._guard.runtime.statuses().values() if s.pid is not None}
+        return session_of(pid) in leaders
+
     def _desk(self) -> Desk:
         return Desk(self._guard, self._applies, os.getpid(), self._conditions)
 
     def _conditions(self) -> list[dict[str, Any]]:
         return [c.as_json() for c in self._cycle.conditions]
-
-
-def _announce(operation: Operation, step: Step) -> None:
-    log("step", operation=operation.id, kind=operation.kind, direction=str(step.direction), step=str(step.name))
 
 
 def notify(state: str) -> None:

@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from stateguard.host.lock import WriterLock
 from stateguard.live.lock import claim
 from stateguard.model.identity import APPLIED, MAIN, ZERO, person
 from stateguard.model.policy import SHIPPED_ARMING, HostSettings
-from stateguard.model.transition import Kind, Outcome
+from stateguard.model.transition import Kind, Outcome, Step
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
 from stateguard.record import audit
 from stateguard.state import trees
@@ -37,6 +37,7 @@ from stateguard.state.forward import signed_commit
 from stateguard.state.git import git_raw
 from stateguard.state.repository import RefMove, Repository
 from stateguard.text.words import count, seconds
+from stateguard.transition.journal import Operation
 from stateguard.transition.prepare import Wish
 from stateguard.trust.keys import create_guard_key
 
@@ -54,7 +55,9 @@ class Founding:
     user: str
 
 
-def found(founding: Founding, say: Say) -> dict[str, Any]:
+def found(
+    founding: Founding, say: Say, announce: Callable[[Operation, Step], None] = lambda *_: None
+) -> dict[str, Any]:
     """Make a guard home; what fails before the first commit is applied leaves no home behind.
 
     Raises:
@@ -74,7 +77,7 @@ def found(founding: Founding, say: Say) -> dict[str, Any]:
         raise StorageError(f"{home.root} cannot be made: {error.strerror}") from error
     with WriterLock(home.writer_lock, "init").acquire():
         _furnish(founding)
-        guard = compose(home, lambda *_: None)
+        guard = compose(home, announce)
         try:
             revision = _first_commit(guard, founding)
             say(f"imported {count(len(guard.books.declared.paths(revision)), 'file')} as {revision[:10]}")

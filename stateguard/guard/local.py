@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from stateguard.guard.applies import Applies, Say
@@ -17,8 +18,12 @@ from stateguard.transition.journal import Operation
 _PATIENCE_SECONDS = 30.0
 
 
-def without_daemon(home: Home, name: str, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+def without_daemon(
+    home: Home, name: str, parameters: dict[str, Any], say: Say, announce: Callable[[Operation, Step], None]
+) -> dict[str, Any]:
     """Run a command in this process. One that writes first finishes or undoes what was interrupted.
+
+    ``announce`` is told each step of a transition before it begins.
 
     Raises:
         LockHeldError: another process writes.
@@ -26,14 +31,14 @@ def without_daemon(home: Home, name: str, parameters: dict[str, Any], say: Say) 
     """
     found = COMMANDS[name]
     if not found.writes:
-        guard = compose(home, _unheard)
+        guard = compose(home, announce)
         try:
             guard.look()
             return found.answer(_desk(guard), parameters, say)
         finally:
             guard.close()
     with WriterLock(home.writer_lock, name).acquire(_PATIENCE_SECONDS):
-        guard = compose(home, _unheard)
+        guard = compose(home, announce)
         try:
             claim(guard.live, guard.identity, home.root)
             guard.supervise()
@@ -47,7 +52,3 @@ def without_daemon(home: Home, name: str, parameters: dict[str, Any], say: Say) 
 
 def _desk(guard: Guard) -> Desk:
     return Desk(guard, Applies(guard), None, list)
-
-
-def _unheard(_operation: Operation, _step: Step) -> None:
-    """Announce steps to nobody: without a daemon there is no log."""

@@ -40,6 +40,7 @@ def way_of(operation: Operation) -> Back:
         reason=operation.reason,
         incident=operation.incident,
         made=bool(request.get("made")),
+        any_data=bool(request.get("any_data")),
         conversations=Conversations(request.get("conversations", "keep")),
         snapshot=request.get("snapshot"),
     )

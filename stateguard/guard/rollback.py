@@ -232,6 +232,7 @@ def roll_back(guard: Guard, parameters: dict[str, Any], actor: str, say: Say) ->
         reason=reason,
         incident=open_now[0].id if open_now else None,
         made=choice.only is not None,
+        any_data=bool(parameters.get("force")),
         conversations=choice.conversations,
         snapshot=choice.baseline.statement.snapshot if choice.baseline else None,
     )

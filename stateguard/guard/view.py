@@ -23,7 +23,7 @@ def facts(guard: Guard, drifted: tuple[Drift, ...] = (), too_large: tuple[str, .
     """Return one look at the system, as the detectors read it."""
     readings = guard.prober.readings()
     seen = tuple(Seen(r.probe, r.health, r.failures, r.last) for _, r in sorted(readings.items()))
-    return Facts(guard.system.agents, guard.runtime.statuses(), seen, drifted, too_large)
+    return Facts(guard.system.agents, guard.runtime.statuses(), seen, drifted, too_large, guard.applied)
 
 
 def drift_now(guard: Guard) -> tuple[Drift, ...]:

@@ -10,8 +10,10 @@ from typing import Any
 
 from stateguard.errors import StateguardError
 from stateguard.host.clock import boot_seconds
-from stateguard.host.logs import failure
+from stateguard.host.logs import failure, log
+from stateguard.model.transition import FORWARD, STAGE_NAMES, Direction, Step
 from stateguard.text.words import seconds
+from stateguard.transition.journal import Operation
 
 Work = Callable[[Callable[[str], None]], dict[str, Any]]
 """Does something, says lines on the way, and returns a document."""
@@ -58,6 +60,7 @@ class Worker:
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._wake, self._busy_with = wake, busy_with
         self._began: float | None = None
+        self._current: Job | None = None
 
     def submit(self, work: Work) -> Job:
         """Hand in work."""
@@ -70,6 +73,13 @@ class Worker:
         self._wake.set()
         return job
 
+    def progress(self, operation: Operation, step: Step) -> None:
+        """Tell whoever listens to the running job how far its transition is, and log it."""
+        fields = {"kind": operation.kind, "direction": str(step.direction), "step": str(step.name)}
+        log("step", operation=operation.id, **fields)
+        if self._current is not None:
+            self._current.said.put(progress(step))
+
     def run_waiting(self) -> int:
         """Do everything that waits; returns how many jobs that were."""
         done = 0
@@ -78,9 +88,16 @@ class Worker:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 return done
-            self._began = boot_seconds()
+            self._began, self._current = boot_seconds(), job
             try:
                 job.run()
             finally:
-                self._began = None
+                self._began = self._current = None
             done += 1
+
+
+def progress(step: Step) -> dict[str, Any]:
+    """Return the document that says how far a transition is: steps done, steps in all, what is done now."""
+    place = next((n for n, (_, name) in enumerate(FORWARD) if name is step.name), 0)
+    back = "" if step.direction is Direction.FORWARD else "back: "
+    return {"progress": {"done": place, "of": len(FORWARD), "title": back + STAGE_NAMES[step.stage]}}

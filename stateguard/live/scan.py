@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -12,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from stateguard.config.sections import PathRules
 from stateguard.host import files
-from stateguard.host.clock import wall_seconds
+from stateguard.host.clock import boot_seconds, wall_seconds
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 Store = Callable[[bytes], str]
@@ -28,6 +30,8 @@ CEILING_BYTES = 100 * 1024 * 1024
 """A captured file larger than this is not kept; it is reported instead."""
 
 _RACY_NANOSECONDS = 50_000_000
+_CHANGED_AT = slice(3, None, 5)
+"""Where a signature holds times of change: the file's own, and that of a log beside it."""
 _SQLITE = b"SQLite format 3\0"
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
@@ -90,6 +94,13 @@ class Scanner:
 
     def _walk(self, prefix: str) -> Iterator[tuple[str, int]]:
         base = self.root / prefix if prefix else self.root
+        if os.path.realpath(base) != os.path.join(os.path.realpath(self.root), prefix).rstrip("/"):
+            return
+        if not base.is_dir():
+            with contextlib.suppress(OSError):
+                if stat.S_ISREG((found := os.lstat(base)).st_mode):
+                    yield prefix, found.st_size
+            return
         for directory, names, filenames in os.walk(base, followlinks=False):
             relative = os.path.relpath(directory, self.root)
             lead = "" if relative == "." else relative + "/"
@@ -119,12 +130,12 @@ class Scanner:
         *parts, name = path.split("/")
         try:
             with files.open_directory(root, tuple(parts)) as directory:
-                signature = _signature(os.lstat(name, dir_fd=directory))
+                signature = self._signature(path, directory, name)
                 seen = self._seen.get(path)
                 fresh = (
                     seen is not None
                     and seen.signature == signature
-                    and signature[3] < seen.hashed_at - _RACY_NANOSECONDS
+                    and max(signature[_CHANGED_AT]) < seen.hashed_at - _RACY_NANOSECONDS
                 )
                 if seen is not None and fresh and (has is None or has(seen.entry.id)):
                     return seen.entry
@@ -141,25 +152,52 @@ class Scanner:
         if self.rules.captured(path):
             content = settled(path, content, self.root / path)
         entry = Entry(_mode(found), store(content) if store else _blob_id(content))
-        self._seen[path] = _Seen(_signature(found), hashed_at, entry)
+        self._seen[path] = _Seen(signature, hashed_at, entry)
         return entry
 
+    def _signature(self, path: str, directory: int, name: str) -> tuple[int, ...]:
+        """Return what changes when the file changes; a SQLite database may change in its log alone."""
+        found = _signature(os.lstat(name, dir_fd=directory))
+        if self.rules.captured(path):
+            with contextlib.suppress(OSError):  # no log beside it
+                found += _signature(os.lstat(name + "-wal", dir_fd=directory))
+        return found
 
-def settled(path: str, content: bytes, file: Path) -> bytes:
+
+def settled(path: str, content: bytes, file: Path, patience_seconds: float = 10.0) -> bytes:
     """Return the part of a captured file that is complete while somebody is writing it.
 
-    JSON lines are cut at the last line end; a SQLite database is copied through SQLite's backup API.
+    JSON lines are cut at the last line end; a SQLite database is copied through SQLite's backup API, a damaged
+    one as it is.
+
+    Raises:
+        OSError: somebody kept the database locked for longer than our patience, or there is no room for a copy.
     """
     if path.endswith(".jsonl"):
         return content[: content.rfind(b"\n") + 1]
-    if content.startswith(_SQLITE):
-        with tempfile.TemporaryDirectory() as scratch:
-            copy = Path(scratch) / "copy"
-            source = f"file:{file.as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro"
-            with closing(sqlite3.connect(source, uri=True)) as live, closing(sqlite3.connect(copy)) as target:
-                live.backup(target)
-            return copy.read_bytes()
-    return content
+    if not content.startswith(_SQLITE):
+        return content
+    try:
+        return _database(file, patience_seconds)
+    except sqlite3.OperationalError as error:
+        raise OSError(errno.EBUSY, f"the database cannot be copied: {error}", str(file)) from error
+    except sqlite3.DatabaseError:
+        return content
+
+
+def _database(file: Path, patience_seconds: float) -> bytes:
+    give_up_at = boot_seconds() + patience_seconds
+
+    def waited(_status: int, _remaining: int, _total: int) -> None:
+        if boot_seconds() > give_up_at:
+            raise TimeoutError(errno.ETIMEDOUT, "the database stayed locked", str(file))
+
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "copy"
+        source = f"file:{quote(file.as_posix())}?mode=ro"
+        with closing(sqlite3.connect(source, uri=True)) as live, closing(sqlite3.connect(copy)) as target:
+            live.backup(target, progress=waited, sleep=0.01)
+        return copy.read_bytes()
 
 
 def _mode(found: os.stat_result) -> int:

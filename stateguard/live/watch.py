@@ -1,4 +1,7 @@
-"""Watch the live directory: which paths were touched, and whether something was missed."""
+"""Watch the live directory: which paths were touched, and when last.
+
+A hint, no proof: the kernel drops events when its queue overflows. What must be right looks with a scan.
+"""
 
 from __future__ import annotations
 

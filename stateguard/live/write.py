@@ -13,6 +13,8 @@ from stateguard.errors import StorageError
 from stateguard.host import files
 from stateguard.model.tree import EXECUTABLE, SYMLINK, Entry, parents
 
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
 Read = Callable[[str], bytes]
 """Returns the bytes of a blob by object id."""
 
@@ -41,6 +43,9 @@ def make_equal(root: Path, paths: Iterable[tuple[str, Entry | None]], read: Read
         raise StorageError(
             message, changed=f"{touched} of {len(wanted)} paths", next_step="look at the disk and at what lies there"
         ) from error
+    except StorageError as error:
+        error.changed = f"{touched} of {len(wanted)} paths"
+        raise
     return touched
 
 
@@ -64,22 +69,31 @@ def sweep(root: Path, paths: Iterable[str]) -> None:
 
 def _remove(top: int, path: str) -> int:
     *parts, name = path.split("/")
+    removed = 0
     try:
         with files.open_directory(top, tuple(parts)) as directory:
-            found = os.lstat(name, dir_fd=directory)
-            if stat.S_ISDIR(found.st_mode):
+            if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
                 return 0
             files.remove_at(directory, name)
+            removed = 1
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return 0
-        raise
+        if error.errno not in _ABSENT:
+            raise
+    _remove_empty(top, path)
+    return removed
+
+
+def _remove_empty(top: int, path: str) -> None:
+    """Remove the directories above a path that are empty, also those that an interrupted removal left."""
     for above in parents(path):
         *upper, last = above.split("/")
-        with files.open_directory(top, tuple(upper)) as directory:
-            if not files.remove_empty_at(directory, last):
-                break
-    return 1
+        try:
+            with files.open_directory(top, tuple(upper)) as directory:
+                if not files.remove_empty_at(directory, last):
+                    return
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
 
 
 def _put(top: int, path: str, entry: Entry, read: Read) -> int:
@@ -126,7 +140,7 @@ def _same_kind(found: os.stat_result, entry: Entry) -> bool:
 
 def _bits(mode: int, *, executable: bool) -> int:
     bits = stat.S_IMODE(mode) & 0o777
-    return bits | ((bits & 0o444) >> 2) if executable else bits & ~0o111
+    return bits | ((bits & 0o444) >> 2) | stat.S_IXUSR if executable else bits & ~0o111
 
 
 def _owner(found: os.stat_result) -> tuple[int, int]:

@@ -19,8 +19,8 @@ class Severity(IntEnum):
 class Condition:
     """Something that is the case, and matters.
 
-    ``component`` is an agent's name, a path, or ``system``. ``probe`` is the id of the failing probe, if one
-    speaks. ``external`` conditions hold and tell; they never undo a change.
+    ``component`` is an agent's name, a path, or ``system``. ``probe`` is the id of the failing probe, if only
+    probes speak, and ``also`` are further ones. ``external`` conditions hold and tell; they never undo a change.
     """
 
     type: str
@@ -33,6 +33,7 @@ class Condition:
     confidence: float = 1.0
     probe: str | None = None
     external: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

@@ -102,15 +102,19 @@ class Audit:
             yield from reversed(_entries(self._repository, commit))
 
     def verify(self, key: PublicKey) -> Verification:
-        """Check the whole chain: form, sequence, hashes, parents, signatures, and that its end is still there."""
+        """Check the whole chain: form, sequence, hashes, parents, signatures, and that its end is still there.
+
+        It is read from the disk anew: what this process remembers proves nothing about what lies there.
+        """
         problems: list[str] = []
-        head = self._repository.ref(AUDIT)
-        commits = self._commits(head, problems)
+        repository = Repository(self._repository.path)
+        head = repository.ref(AUDIT)
+        commits = _commits(repository, head, problems)
         expected, previous, count = 1, ZERO_HASH, 0
         for commit in reversed(commits):
-            problems += _signature_problems(self._repository, commit, key)
+            problems += _signature_problems(repository, commit, key)
             try:
-                lines = _lines(self._repository, commit)
+                lines = _lines(repository, commit)
                 parsed = [json.loads(line) for line in lines]
             except (StateguardError, ValueError, RecursionError) as error:
                 problems.append(f"{commit}: cannot be read: {error}")
@@ -127,15 +131,6 @@ class Audit:
                 expected, previous = expected + 1, hashlib.sha256(line.encode()).hexdigest()
         problems += self._end_problems(commits)
         return Verification(count, head, tuple(problems))
-
-    def _commits(self, head: str | None, problems: list[str]) -> list[str]:
-        commits: list[str] = []
-        try:
-            for commit in self._repository.first_parents(head) if head else ():
-                commits.append(commit)  # noqa: PERF402 - what was read before a break is kept
-        except StateguardError as error:
-            problems.append(f"the chain breaks after {len(commits)} commits: {error}")
-        return commits
 
     def _end_problems(self, commits: Sequence[str]) -> list[str]:
         row = self._database.row("SELECT commit_id FROM audit_head")
@@ -178,6 +173,16 @@ def _lines(repository: Repository, commit: str) -> list[str]:
     return lines
 
 
+def _commits(repository: Repository, head: str | None, problems: list[str]) -> list[str]:
+    commits: list[str] = []
+    try:
+        for commit in repository.first_parents(head) if head else ():
+            commits.append(commit)  # noqa: PERF402 - what was read before a break is kept
+    except StateguardError as error:
+        problems.append(f"the chain breaks after {len(commits)} commits: {error}")
+    return commits
+
+
 def _entries(repository: Repository, commit: str) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) | {"commit": commit} for line in _lines(repository, commit)]
@@ -193,6 +198,6 @@ def _signature_problems(repository: Repository, commit: str, key: PublicKey) -> 
         if kind != _COMMIT or armored is None:
             return [f"{commit}: not signed"]
         verify(signed, armored, key)
-    except TrustError as error:
+    except (StorageError, TrustError) as error:
         return [f"{commit}: {error}"]
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from stateguard.trust.statement import canonical, check_acceptance, check_name, 
 _TABLE = """CREATE TABLE IF NOT EXISTS baseline (
     number INTEGER PRIMARY KEY, tag_object TEXT NOT NULL, accepted_at TEXT NOT NULL,
     suspect INTEGER NOT NULL DEFAULT 0, revoked TEXT)"""
+_TAG = re.compile(re.escape(BASELINE_TAGS) + r"([1-9][0-9]{0,17})", re.ASCII)
+"""The one name of a number: without leading zeros, and no larger than SQLite can keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Baselines:
             TrustError: the guard's key cannot be used.
         """
         places = self._places
-        number = next_number(self.highest(), tuple(int(t.rsplit("/", 1)[1]) for t in self._tags()))
+        number = next_number(self.highest(), tuple(self._tags()))
         previous = self._newest()
         parent = [previous.statement.snapshot] if previous else []
         message = f"Complete state of baseline/{number}\n"
@@ -91,8 +94,8 @@ class Baselines:
 
     def all(self) -> list[Baseline]:
         """Return every baseline, newest first, each with the verdict on its signature and name."""
-        names = sorted((int(t.rsplit("/", 1)[1]) for t in self._tags()), reverse=True)
-        return [b for n in names if (b := self._read(n)) is not None]
+        tags = sorted(self._tags().items(), reverse=True)
+        return [b for number, object_id in tags if (b := self._read(number, object_id)) is not None]
 
     def get(self, number: int) -> Baseline:
         """Return one baseline.
@@ -100,7 +103,8 @@ class Baselines:
         Raises:
             NotFoundError: there is none of that number.
         """
-        found = self._read(number) if BASELINE_TAGS + str(number) in self._tags() else None
+        tag = self._tags().get(number)
+        found = None if tag is None else self._read(number, tag)
         if found is None:
             message = f"there is no baseline {number}"
             raise NotFoundError(message, next_step="see: stateguard baseline list")
@@ -113,9 +117,9 @@ class Baselines:
             NotFoundError: none, or more than one, fits.
         """
         number = target.removeprefix("baseline/")
-        if number.isascii() and number.isdigit():
-            return self.get(int(number[:18]))
         digits = fingerprint_prefix(target)
+        if number.isascii() and number.isdigit() and (digits is None or int(number) in self._tags()):
+            return self.get(int(number))
         fit = [
             b
             for b in self.all()
@@ -139,12 +143,12 @@ class Baselines:
         baseline = self.get(number)
         s, places = baseline.statement, self._places
         problems = list(baseline.problems)
-        for what, repository, commit, expected in (
-            ("desired state", places.repository, s.revision, s.desired_fingerprint),
-            ("complete state", places.captured, s.snapshot, s.fingerprint),
+        for what, path, commit, expected in (
+            ("desired state", places.repository.path, s.revision, s.desired_fingerprint),
+            ("complete state", places.captured.path, s.snapshot, s.fingerprint),
         ):
             try:
-                found = fingerprint.full(repository.path, repository.commit(commit).tree)
+                found = fingerprint.full(path, Repository(path).commit(commit).tree)
             except StateguardError as error:
                 problems.append(f"{what}: {error}")
                 continue
@@ -172,12 +176,12 @@ class Baselines:
     def _newest(self) -> Baseline | None:
         return next((b for b in self.all() if b.valid), None)
 
-    def _tags(self) -> dict[str, str]:
-        return {n: o for n, o in self._places.repository.refs(BASELINE_TAGS).items() if n.rsplit("/", 1)[1].isdigit()}
+    def _tags(self) -> dict[int, str]:
+        refs = self._places.repository.refs(BASELINE_TAGS)
+        return {int(match[1]): tag for name, tag in refs.items() if (match := _TAG.fullmatch(name))}
 
-    def _read(self, number: int) -> Baseline | None:
+    def _read(self, number: int, object_id: str) -> Baseline | None:
         name = f"baseline/{number}"
-        object_id = self._tags()[BASELINE_TAGS + str(number)]
         row = self._places.database.row("SELECT * FROM baseline WHERE number=?", (number,))
         try:
             tag = read_tag(self._places.repository, object_id)
@@ -197,7 +201,7 @@ class Baselines:
             tag_object=object_id,
             problems=tuple(problems),
             suspect=bool(row and row["suspect"]),
-            revoked=bool(row and row["revoked"]),
+            revoked=row is not None and row["revoked"] is not None,
         )
 
     def _problems(self, fits: bool, statement: Statement, name: str) -> list[str]:  # noqa: FBT001 - one call

@@ -57,7 +57,7 @@ def decide(
         return Decision(
             Action.TELL, None, "only what lies outside the system fails; no change of ours caused or cures it"
         )
-    within = soaking and any(c.probe is None or c.probe in counted for c in internal)
+    within = soaking and any(c.probe is None or counted & {c.probe, *c.also} for c in internal)
     trigger = Trigger.SOAK if within else Trigger.FAILURE
     level = arming[trigger]
     cause = "it fails within the soak of the last change" if within else "it fails without a change beside it"

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 class Tried:
     """What was tried so far: attempts in this incident, automatic rollbacks of accepted changes, and their age.
 
-    ``in_reached_state`` says that the live state is one that a rollback reached, still within its own soak.
+    ``in_reached_state`` says that the live state is one that a rollback reached, still within its own soak;
+    ``nowhere`` that no earlier state was found that could be gone back to.
     """
 
     attempts: int
     last_hour: int
     last_day: int
     in_reached_state: bool
+    nowhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ def stopped_by(tried: Tried, budget: Budget) -> str:
         return (
             "the system is in a state that a rollback reached and that has not soaked; going back once more would loop"
         )
+    if tried.nowhere:
+        return "there is no earlier state that verifies"
     if tried.attempts >= budget.attempts:
         return f"{tried.attempts} attempts were made in this incident"
     if tried.last_hour >= budget.per_hour:

@@ -36,6 +36,7 @@ class Reporter:
         An incident is never made worse by its paperwork: what goes wrong here is logged, and tried again.
         """
         try:
+            self._analyse(number)
             incident = self._store.incident(number)
             markdown = render(self.facts(incident))
             path = publish(
@@ -51,6 +52,14 @@ class Reporter:
             return None
         self._store.reported(number, path)
         return path
+
+    def _analyse(self, number: int) -> None:
+        """Write down the preliminary analysis once: which change is to blame, if one is."""
+        incident = self._store.incident(number)
+        if any(e.event.startswith("analysis") for e in incident.timeline):
+            return
+        blamed = f"put down to change {short(incident.culprit)}" if incident.culprit else "put down to no change"
+        self._store.event(number, f"analysis: {blamed}")
 
     def text(self, number: int) -> str:
         """Return the report of an incident as Markdown.
@@ -83,7 +92,16 @@ class Reporter:
             communications=tuple((e.at, e.event) for e in incident.timeline if e.event.startswith("told ")),
             target=next((str(o["detail"].get("target_label", "")) for o in operations if o["kind"] == "rollback"), ""),
             generated_at=now_text(),
+            forward_commit=self._forward_commit(operations),
         )
+
+    def _forward_commit(self, operations: tuple[dict[str, Any], ...]) -> str:
+        """Return the commit by which a rollback moved main, or an empty text if main never moved."""
+        for operation in operations:
+            if operation["kind"] == "rollback" and operation["outcome"] == "succeeded":
+                good = operation["detail"].get("good")
+                return str(operation["to"]) if operation["to"] != good else ""
+        return ""
 
     def _sides(self, incident: Incident, operations: tuple[dict[str, Any], ...]) -> tuple[str, str]:
         """Return the last good commit and the culprit; the culprit is empty if no change is suspected."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from stateguard.errors import StateguardError
@@ -32,6 +33,8 @@ from stateguard.transition.operations import Operations
 from stateguard.transition.prepare import Wish
 
 _HOUR, _DAY = 3600.0, 86400.0
+_NOWHERE = "nowhere"
+_WHILE_FAILING = {IncidentState.RESOLVED: IncidentState.OPEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Back:
     """A way back: where to, who wants it, why, and how the conversations fare.
 
     ``made`` says that the target is a commit made for this, with main as its parent: main moves to it as it is.
+    ``any_data`` goes back even to agents that cannot read today's data.
     """
 
     target: Target
@@ -46,6 +50,7 @@ class Back:
     reason: str
     incident: int | None = None
     made: bool = False
+    any_data: bool = False
     conversations: Conversations = Conversations.KEEP
     snapshot: str | None = None
 
@@ -62,9 +67,8 @@ class Responder:
 
     def accepted(self, operation: Operation, ended: Ended, live: str) -> OperationRecord:
         """Record an applied change and begin the soak of the state it reached."""
-        record = self._operations.finish(operation, Outcome.SUCCEEDED, ended.detail)
-        self.soak(self._books.journal.get(operation.id), live, by_rollback=False)
-        return record
+        self.soak(operation, live, by_rollback=False)  # first: what is finished is not looked at after a crash
+        return self._operations.finish(operation, Outcome.SUCCEEDED, ended.detail)
 
     def soak(self, operation: Operation, live: str, *, by_rollback: bool) -> None:
         """Begin the soak of what an operation reached, unless nothing changed."""
@@ -72,7 +76,7 @@ class Responder:
         earlier = self._store.soak()
         if plan is None or (not plan.writes and not plan.start and earlier is not None and not by_rollback):
             if earlier is not None:
-                self._store.keep_soak(_renamed(earlier, live))
+                self._store.keep_soak(replace(earlier, revision=live))
             return
         now = moment()
         policy = self._policy(live)
@@ -106,9 +110,10 @@ class Responder:
         self._store.decided(incident.id, Decision(Action.ROLLBACK, Trigger.APPLY, reason).as_json())
         self._store.become(incident.id, IncidentState.MITIGATING, "going back to the state before the change")
         record = self._put_back(operation, incident.id, detail)
-        self._store.withdraw(self._books.declared.digest(plan.target), plan.target, record.operation, incident.id)
-        well = record.outcome == str(Outcome.SUCCEEDED)
-        if well:
+        if self._differ(plan.source, plan.target):
+            self._store.withdraw(self._books.declared.digest(plan.target), plan.target, record.operation, incident.id)
+        if record.outcome == str(Outcome.SUCCEEDED):
+            self._soak_on(plan.source)
             words = f"the system is back in the state before the change ({record.detail['message']})"
             self._store.become(incident.id, IncidentState.RESOLVED, words)
         else:
@@ -121,7 +126,8 @@ class Responder:
         plan, journal = failed.plan, self._books.journal
         if plan is None:
             raise ValueError(failed.id)
-        accepted_unseen = plan.record.get("main") == "keep"
+        target = Target(plan.source, f"the state before {short(plan.target)}", "")
+        accepted_unseen = plan.record.get("main") == "keep" and self._differ(plan.source, plan.target)
         request = {"source": plan.target, "target": plan.source, "failed": failed.id}
         reason = f"operation {failed.id} failed: {detail}"
         operation = journal.open("rollback", GUARD, reason, request, token=f"put-back-{failed.id}")
@@ -136,7 +142,6 @@ class Responder:
                 "moves": [[WITHDRAWN + str(failed.id), plan.target], [CANDIDATES + str(failed.id), ZERO]],
             }
             if accepted_unseen:
-                target = Target(plan.source, f"the state before {short(plan.target)}", "")
                 record = self._forward(operation.id, target, detail, incident, plan.target)
             return Wish(
                 kind=Kind.ROLLBACK,
@@ -144,21 +149,35 @@ class Responder:
                 target=plan.source,
                 differing=True,
                 restore={w.path: w.before for w in plan.writes},
+                any_data=True,
                 judged=frozenset(plan.judged),
                 record=record,
             )
 
-        return self._carry_back(operation, wish, f"the state before {short(plan.target)}", plan.source)
+        return self._carry_back(operation, wish, target)
 
-    def _carry_back(self, operation: Operation, wish: Callable[[], Wish], label: str, good: str) -> OperationRecord:
+    def _differ(self, one: str, other: str) -> bool:
+        return self._books.declared.digest(one) != self._books.declared.digest(other)
+
+    def _soak_on(self, revision: str) -> None:
+        """Let the soak of a state go on under the name of the forward commit that brought it back."""
+        soak, live = self._store.soak(), self._books.repository.ref(APPLIED)
+        if soak is not None and live and soak.revision == revision:
+            self._store.keep_soak(replace(soak, revision=live))
+
+    def _carry_back(
+        self, operation: Operation, wish: Callable[[], Wish], target: Target, reached: Callable[[], None] | None = None
+    ) -> OperationRecord:
+        """Carry out a rollback; ``reached`` notes what follows from its success before that is written down."""
+        more = {"target_label": target.label}
         try:
             ended = self._operations.transition(operation, wish)
         except StateguardError as error:
             failure("a rollback could not be carried out", operation=operation.id)
-            return self._operations.finish(operation, Outcome.REFUSED, str(error), more={"target_label": label})
-        return self._operations.finish(
-            operation, ended.outcome, ended.detail, more={"target_label": label, "good": good}
-        )
+            return self._operations.finish(operation, Outcome.REFUSED, str(error), more=more)
+        if ended.outcome is Outcome.SUCCEEDED and reached is not None:
+            reached()
+        return self._operations.finish(operation, ended.outcome, ended.detail, more=more | {"good": target.revision})
 
     # going back from an accepted state
 
@@ -171,6 +190,7 @@ class Responder:
             "target": way.target.revision,
             "label": way.target.label,
             "made": way.made,
+            "any_data": way.any_data,
             "conversations": str(way.conversations),
             "snapshot": way.snapshot,
         }
@@ -190,21 +210,22 @@ class Responder:
                 source=source,
                 target=way.target.revision,
                 judged=self._counted(way.target.revision),
+                any_data=way.any_data,
                 conversations=way.conversations,
                 snapshot=way.snapshot,
                 turns=True,
                 record=record | ({"main": "move"} if way.made else {}),
             )
 
-        record = self._carry_back(operation, wish, way.target.label, way.target.revision)
-        if record.outcome == str(Outcome.SUCCEEDED):
-            declared = self._books.declared
+        def reached() -> None:
+            digest = self._books.declared.digest
             live = self._books.repository.ref(MAIN) or ""
-            if declared.digest(head) != declared.digest(live):
-                self._store.withdraw(declared.digest(head), head, operation.id, way.incident)
-            self._store.release(declared.digest(live))
+            if self._differ(head, live):
+                self._store.withdraw(digest(head), head, operation.id, way.incident)
+            self._store.release(digest(live))
             self.soak(self._books.journal.get(operation.id), live, by_rollback=True)
-        return record
+
+        return self._carry_back(operation, wish, way.target, reached)
 
     def _forward(self, operation: int, target: Target, reason: str, incident: int | None, head: str) -> dict[str, Any]:
         repository = self._books.repository
@@ -241,6 +262,7 @@ class Responder:
                 soak.revision if soak and not soak.by_rollback else None,
             )
         )  # fmt: skip
+        self._store.become(incident.id, _WHILE_FAILING.get(incident.state, incident.state), "it fails again")
         self._store.conditions(incident.id, conditions)
         decision = decide(
             conditions,
@@ -266,11 +288,9 @@ class Responder:
         choice = targets(self._change(), self._baselines.all(), onset_at, head)
         self._store.become(incident.id, IncidentState.MITIGATING, "going back by itself")
         left = self._budget().attempts - self._tried(incident).attempts
-        for target in choice[:left]:
-            problems = self._baselines.verify(target.baseline) if target.baseline else ()
-            if problems:
-                self._store.event(incident.id, f"{target.label} does not verify: {problems[0]}")
-                continue
+        self._store.mark(_NOWHERE, [incident.id, head])
+        for target in islice((t for t in choice if self._may_help(incident.id, t)), left):
+            self._store.mark(_NOWHERE, None)
             self._store.event(incident.id, f"recovery strategy: {target.label}, because {target.reason}")
             way = Back(target, GUARD, f"incident {incident.id}: {incident.summary}; {decision.reason}", incident.id)
             number = len(self._store.incident(incident.id).operations)
@@ -281,6 +301,15 @@ class Responder:
             self._store.event(incident.id, f"going back to {target.label} {record.outcome}: {record.detail['message']}")
         self._store.become(incident.id, IncidentState.OPEN, "no earlier state helped; a person is needed")
         self._reporter.publish(incident.id)
+
+    def _may_help(self, incident: int, target: Target) -> bool:
+        """Say whether a target is another state than the live one, and verifies to the last byte."""
+        if not self._differ(target.revision, self._books.repository.ref(MAIN) or ""):
+            return False
+        problems = self._baselines.verify(target.baseline) if target.baseline else ()
+        if problems:
+            self._store.event(incident, f"{target.label} does not verify: {problems[0]}")
+        return not problems
 
     def recovered(self, incident: int, why: str) -> None:
         """Resolve an incident and publish its report."""
@@ -307,6 +336,7 @@ class Responder:
             last_hour=sum(o.started >= now - _HOUR and o.outcome == "succeeded" for o in automatic),
             last_day=sum(o.outcome == "succeeded" for o in automatic),
             in_reached_state=soak is not None and soak.by_rollback and not moment().reached(soak.due),
+            nowhere=self._store.marked(_NOWHERE) == [incident.id, self._books.repository.ref(MAIN)],
         )
 
     def _budget(self) -> Budget:
@@ -337,19 +367,6 @@ class Responder:
     def _tie(self, incident: int, operation: int) -> None:
         self._books.journal.tie(operation, incident)
         self._store.tie(incident, operation)
-
-
-def _renamed(soak: Soak, revision: str) -> Soak:
-    return Soak(
-        revision,
-        soak.operation,
-        soak.began,
-        soak.due,
-        soak.counted,
-        soak.before,
-        soak.before_was_well,
-        soak.by_rollback,
-    )
 
 
 def _condition(message: str) -> Condition:

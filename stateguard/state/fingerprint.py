@@ -8,10 +8,12 @@ under, and remembers nothing. Whatever is signed uses the full one.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from dulwich.errors import ChecksumMismatch, FileFormatException
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID
 
@@ -22,6 +24,8 @@ from stateguard.state import trees
 from stateguard.state.repository import Repository
 
 _PREFIX = "sha256:"
+_DAMAGE = (KeyError, OSError, ValueError, AssertionError, zlib.error, ChecksumMismatch, FileFormatException)
+"""What dulwich raises on objects that are missing or not what they should be."""
 
 
 def _object(kind: bytes, content: bytes) -> bytes:
@@ -73,25 +77,22 @@ def digest_of(cache: DigestCache, object_id: str, read: Callable[[], bytes]) -> 
 
 
 def of_paths(paths: PathMap, digest: Callable[[str, Entry], bytes]) -> str:
-    """Return the fingerprint of a path map whose blobs need be in no repository; ``digest`` gives each blob's."""
-    root: dict[str, object] = {}
-    for path, entry in paths.items():
-        *directories, name = path.split("/")
-        node = root
-        for part in directories:
-            node = node.setdefault(part, {})  # type: ignore[assignment]
-        node[name] = (entry.mode, digest(path, entry))
-    return _PREFIX + _of_node(root).hex()
+    """Return the fingerprint of a path map whose blobs need be in no repository; ``digest`` gives each blob's.
+
+    Raises:
+        StorageError: a path is a file and a directory at once.
+    """
+    return _PREFIX + _of_node(trees.nested(paths), "", digest).hex()
 
 
-def _of_node(node: Mapping[str, object]) -> bytes:
+def _of_node(node: Mapping[str, object], lead: str, digest: Callable[[str, Entry], bytes]) -> bytes:
     rows: list[tuple[bytes, bytes]] = []
     for name, value in node.items():
-        raw = name.encode()
-        if isinstance(value, tuple):
-            rows.append((raw, b"%o %s\0" % (value[0], raw) + value[1]))
+        raw, path = name.encode(), lead + name
+        if isinstance(value, Entry):
+            rows.append((raw, b"%o %s\0" % (value.mode, raw) + digest(path, value)))
         elif isinstance(value, Mapping):
-            rows.append((raw + b"/", b"40000 %s\0" % raw + _of_node(value)))
+            rows.append((raw + b"/", b"40000 %s\0" % raw + _of_node(value, path + "/", digest)))
     return _object(b"tree", b"".join(row for _, row in sorted(rows)))
 
 
@@ -99,18 +100,21 @@ def full(path: Path, tree: str) -> str:
     """Return the fingerprint of a tree from its bytes alone.
 
     Raises:
-        StorageError: an object is missing, or its bytes are not those of its id.
+        StorageError: an object is missing or malformed, or its bytes are not those of its id.
     """
     store = DiskObjectStore(path / "objects")
     try:
         return _PREFIX + _full_tree(store, tree.encode()).hex()
+    except RecursionError as error:
+        message = f"tree {tree} is nested too deep"
+        raise StorageError(message) from error
     finally:
         store.close()
 
 
 def _full_tree(store: DiskObjectStore, tree: bytes) -> bytes:
     rows = []
-    for mode, name, child in _entries(_verified(store, tree, b"tree", 2)):
+    for mode, name, child in _entries(tree, _verified(store, tree, b"tree", 2)):
         if mode == DIRECTORY:
             digest = _full_tree(store, child)
         else:
@@ -119,20 +123,24 @@ def _full_tree(store: DiskObjectStore, tree: bytes) -> bytes:
     return _object(b"tree", b"".join(rows))
 
 
-def _entries(content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    while content:
-        head, _, rest = content.partition(b"\0")
-        mode, _, name = head.partition(b" ")
-        yield int(mode, 8), name, rest[:20].hex().encode()
-        content = rest[20:]
+def _entries(tree: bytes, content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    try:
+        while content:
+            head, _, rest = content.partition(b"\0")
+            mode, _, name = head.partition(b" ")
+            yield int(mode, 8), name, rest[:20].hex().encode()
+            content = rest[20:]
+    except ValueError as error:
+        message = f"tree {tree.decode()} is malformed"
+        raise StorageError(message) from error
 
 
 def _verified(store: DiskObjectStore, object_id: bytes, kind: bytes, number: int) -> bytes:
-    if object_id == EMPTY_TREE.encode():
+    if object_id == EMPTY_TREE.encode() and kind == b"tree":
         return b""
     try:
         found, content = store.get_raw(ObjectID(object_id))
-    except (KeyError, OSError, ValueError) as error:
+    except _DAMAGE as error:
         message = f"object {object_id.decode()} is missing or damaged"
         raise StorageError(message, next_step="restore the repository from a mirror") from error
     name = hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content, usedforsecurity=False).hexdigest()

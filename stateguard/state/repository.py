@@ -110,12 +110,26 @@ class Repository:
         return found
 
     def ref(self, name: str) -> str | None:
-        """Return the object id that a ref names, or None."""
-        found = self.handle.references.get(name)
-        return None if found is None else str(found.resolve().target)
+        """Return the object id that a ref names, or None; a symbolic ref that leads nowhere names none.
+
+        Raises:
+            StorageError: the ref is damaged.
+        """
+        try:
+            found = self.handle.references.get(name)
+            return None if found is None else str(found.resolve().target)
+        except KeyError:
+            return None
+        except pygit2.GitError as error:
+            message = f"{name} in {self.path.name} cannot be read: {error}"
+            raise StorageError(message, next_step="look at the ref; its reflog says what it named") from error
 
     def refs(self, prefix: str) -> dict[str, str]:
-        """Return every ref below a prefix with its object id."""
+        """Return every ref below a prefix with its object id.
+
+        Raises:
+            StorageError: one of them is damaged.
+        """
         names = [n for n in self.handle.references if n.startswith(prefix)]
         return {name: target for name in sorted(names) if (target := self.ref(name))}
 
@@ -150,7 +164,10 @@ class Repository:
 
     def has(self, object_id: str) -> bool:
         """Say whether an object is there."""
-        return object_id in self.handle
+        try:
+            return object_id in self.handle
+        except ValueError:
+            return False
 
     def commit(self, object_id: str) -> CommitView:
         """Return what a commit says.
@@ -163,9 +180,9 @@ class Repository:
             id=str(found.id),
             tree=str(found.tree_id),
             parents=tuple(str(p) for p in found.parent_ids),
-            author=found.author.name,
-            email=found.author.email,
-            message=found.message,
+            author=_decoded(found.author.raw_name),
+            email=_decoded(found.author.raw_email),
+            message=_decoded(found.raw_message),
             committed_at=float(found.commit_time),
         )
 
@@ -215,15 +232,32 @@ class Repository:
             raise StorageError(message, next_step="check the space left on the disk") from error
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        """Say whether one commit is reachable from another, itself included."""
-        return older == newer or bool(self.handle.descendant_of(newer, older))
+        """Say whether one commit is reachable from another, itself included.
+
+        Raises:
+            StorageError: a commit is missing.
+        """
+        try:
+            return older == newer or bool(self.handle.descendant_of(newer, older))
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            message = f"the commits between {older} and {newer} cannot be read in {self.path.name}"
+            raise StorageError(message) from error
 
     def between(self, older: str, newer: str) -> list[CommitView]:
-        """Return the commits reachable from ``newer`` and not from ``older``, newest first."""
-        walker = self.handle.walk(newer, pygit2.enums.SortMode.TOPOLOGICAL)
-        if older:
-            walker.hide(older)
-        return [self.commit(str(c.id)) for c in walker]
+        """Return the commits reachable from ``newer`` and not from ``older``, newest first.
+
+        Raises:
+            StorageError: a commit is missing.
+        """
+        try:
+            walker = self.handle.walk(newer, pygit2.enums.SortMode.TOPOLOGICAL)
+            if older:
+                walker.hide(older)
+            found = [str(c.id) for c in walker]
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            message = f"the commits between {older or 'the first one'} and {newer} cannot be read in {self.path.name}"
+            raise StorageError(message) from error
+        return [self.commit(one) for one in found]
 
     def first_parents(self, newest: str) -> Iterable[str]:
         """Yield a commit and its first parents, newest first."""
@@ -243,6 +277,11 @@ class Repository:
             message = f"object {object_id} in {self.path.name} is missing or no {kind.__name__.lower()}"
             raise StorageError(message)
         return found
+
+
+def _decoded(raw: bytes) -> str:
+    """Decode as UTF-8, whatever encoding a commit claims: whoever pushes writes the claim."""
+    return raw.decode(errors="replace")
 
 
 def raw_commit(

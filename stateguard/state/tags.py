@@ -11,7 +11,8 @@ from stateguard.host.clock import utc_offset_minutes
 from stateguard.state.repository import Repository
 
 _TAG = 4
-_BEGIN = b"-----BEGIN SSH SIGNATURE-----"
+_BEGIN = b"\n-----BEGIN SSH SIGNATURE-----"
+_FIELDS = ("object", "type", "tag")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,18 @@ def read_tag(repository: Repository, object_id: str) -> TagView:
         message = f"{object_id} is no annotated tag"
         raise StorageError(message)
     signed, mark, rest = content.partition(_BEGIN)
+    signed += mark[:1]
     head, _, body = signed.partition(b"\n\n")
-    fields = dict(line.split(" ", 1) for line in head.decode(errors="replace").split("\n") if " " in line)
-    if fields.get("type") != "commit" or "object" not in fields or "tag" not in fields:
+    fields = [line.partition(" ") for line in head.decode(errors="replace").split("\n")[: len(_FIELDS)]]
+    values = [value for _, _, value in fields]
+    if tuple(key for key, _, _ in fields) != _FIELDS or values[1] != "commit":
         message = f"{object_id} tags no commit"
         raise StorageError(message)
     return TagView(
         id=object_id,
-        target=fields["object"],
-        name=fields["tag"],
+        target=values[0],
+        name=values[2],
         message=body.decode(errors="replace"),
         signed=signed,
-        signature=(mark + rest).decode(errors="replace") if mark else None,
+        signature=(mark[1:] + rest).decode(errors="replace") if mark else None,
     )

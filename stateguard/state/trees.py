@@ -27,11 +27,27 @@ def entries(repository: Repository, tree: str) -> Iterator[tuple[bytes, int, str
     if kind != _TREE:
         message = f"object {tree} in {repository.path.name} is no tree"
         raise StorageError(message)
+    try:
+        yield from _parsed(content)
+    except ValueError as error:
+        message = f"tree {tree} in {repository.path.name} is malformed"
+        raise StorageError(message) from error
+
+
+def _parsed(content: bytes) -> Iterator[tuple[bytes, int, str]]:
+    """Yield name, mode and object id of every entry in the bytes of a tree object.
+
+    Raises:
+        ValueError: they are not those of a tree.
+    """
     position = 0
     while position < len(content):
         space = content.index(b" ", position)
         end = content.index(b"\0", space)
-        yield content[space + 1 : end], int(content[position:space], 8), content[end + 1 : end + 21].hex()
+        child = content[end + 1 : end + 21]
+        if len(child) < 20:  # noqa: PLR2004 - the length of a SHA-1
+            raise ValueError("the last object id is cut short")
+        yield content[space + 1 : end], int(content[position:space], 8), child.hex()
         position = end + 21
 
 
@@ -39,19 +55,21 @@ def flatten(repository: Repository, tree: str, budget: int = 1_000_000) -> dict[
     """Return every path of a tree, as raw bytes, with mode and object id.
 
     Raises:
-        StorageError: an object is missing, or there are more paths than the budget.
+        StorageError: an object is missing, or there are more paths, directories included, than the budget.
     """
     found: dict[bytes, tuple[int, str]] = {}
     todo = [(b"", tree)]
+    visited = 0
     while todo:
         prefix, current = todo.pop()
+        visited += 1
         for name, mode, object_id in entries(repository, current):
             path = prefix + name
             if mode == DIRECTORY:
                 todo.append((path + b"/", object_id))
             else:
                 found[path] = (mode, object_id)
-            if len(found) + len(todo) > budget:
+            if visited + len(found) + len(todo) > budget:
                 message = f"tree {tree} holds more than {budget} paths"
                 raise StorageError(message)
     return found
@@ -77,7 +95,7 @@ def build(repository: Repository, paths: PathMap) -> str:
     Raises:
         StorageError: the disk refused, or a path is a file and a directory at once.
     """
-    return _build(_nested(paths), lambda content: repository.write(ObjectType.TREE, content))
+    return _build(nested(paths), lambda content: repository.write(ObjectType.TREE, content))
 
 
 def tree_id(paths: PathMap) -> str:
@@ -86,10 +104,15 @@ def tree_id(paths: PathMap) -> str:
     Raises:
         StorageError: a path is a file and a directory at once.
     """
-    return _build(_nested(paths), lambda content: _object_id(b"tree", content))
+    return _build(nested(paths), lambda content: _object_id(b"tree", content))
 
 
-def _nested(paths: PathMap) -> dict[str, object]:
+def nested(paths: PathMap) -> dict[str, object]:
+    """Return a path map as directories within directories: names to entries, or to mappings of the same kind.
+
+    Raises:
+        StorageError: a path is a file and a directory at once.
+    """
     root: dict[str, object] = {}
     for path, entry in paths.items():
         node = root
@@ -100,6 +123,9 @@ def _nested(paths: PathMap) -> dict[str, object]:
                 message = f"{path}: {part} is a file and a directory at once"
                 raise StorageError(message)
             node = deeper
+        if name in node:
+            message = f"{path} is a file and a directory at once"
+            raise StorageError(message)
         node[name] = entry
     return root
 

@@ -122,7 +122,8 @@ def _retries(plan: Plan, step: Step) -> int:
     """Return how often a step is tried again: writes, and starting the agents of a state that is known to be good."""
     if step.name in (StepName.SPECIFICATIONS, StepName.CONFIGURATION, StepName.CONVERSATIONS, StepName.RECORD):
         return 1
-    return int(step.name is StepName.START and plan.kind is not Kind.APPLY)
+    known_good = plan.kind is not Kind.APPLY or step.direction is Direction.BACK
+    return int(step.name is StepName.START and known_good)
 
 
 def ended(entries: Sequence[JournalEntry]) -> Ended:

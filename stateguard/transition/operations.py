@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stateguard.agents.runtime import AgentRuntime
-from stateguard.errors import StateguardError
+from stateguard.errors import StateguardError, StorageError
 from stateguard.host.clock import wall_seconds
+from stateguard.host.logs import failure
 from stateguard.model.identity import APPLIED, MAIN, ZERO
 from stateguard.model.transition import Kind, OperationRecord, Outcome, Plan, StageReport
 from stateguard.record.audit import Audit, Entry
@@ -19,7 +20,7 @@ from stateguard.state.repository import RefMove, Repository
 from stateguard.transition.declared import Declared
 from stateguard.transition.engine import Ended, Engine
 from stateguard.transition.journal import Journal, Operation
-from stateguard.transition.plan import stage_reports
+from stateguard.transition.plan import is_over, stage_reports
 from stateguard.transition.prepare import Preparation, Wish
 
 
@@ -93,12 +94,26 @@ class Operations:
 
         Raises:
             RefusedError: it cannot be prepared; nothing was changed.
-            StorageError: the backup cannot be made; nothing was changed.
+            StorageError: the backup cannot be made, and nothing was changed; or the journal cannot be written, and
+                the operation waits to be recovered.
         """
         if operation.plan is None:
-            plan = self.preparation.plan(operation.id, wish())
-            self.books.journal.planned(operation.id, plan)
-        return self.engine.carry_out(operation.id)
+            self._prepare(operation.id, wish)
+        try:
+            return self.engine.carry_out(operation.id)
+        except (StateguardError, OSError):
+            failure("the journal could not be written; once more from what it says", operation=operation.id)
+        try:
+            return self.engine.carry_out(operation.id)
+        except OSError as error:
+            raise _interrupted(operation.id) from error
+
+    def _prepare(self, operation: int, wish: Callable[[], Wish]) -> None:
+        try:
+            self.books.journal.planned(operation, self.preparation.plan(operation, wish()))
+        except OSError as error:
+            message = f"the live directory cannot be read or kept: {error.strerror or error}"
+            raise StorageError(message, next_step="check the disk, and who may read the files") from error
 
     def finish(
         self,
@@ -109,10 +124,16 @@ class Operations:
         extra: Sequence[Entry] = (),
         more: dict[str, Any] | None = None,
     ) -> OperationRecord:
-        """Write an operation into history and close it in the journal; the detail explains the outcome."""
+        """Write an operation into history and close it in the journal; the detail explains the outcome.
+
+        Raises:
+            StorageError: it is to be refused although its transition is under way: it stays open, to be recovered.
+        """
         operation = self.books.journal.get(operation.id)
         if operation.outcome is not None:
             return record_of(operation.result)
+        if outcome is Outcome.REFUSED and self._under_way(operation.id):
+            raise _interrupted(operation.id)
         plan = operation.plan
         target = plan.target if plan else operation.request.get("target")
         if plan and outcome is Outcome.SUCCEEDED:
@@ -136,6 +157,10 @@ class Operations:
         self.books.journal.close(operation.id, str(outcome), record.as_json())
         return record
 
+    def _under_way(self, operation: int) -> bool:
+        entries = self.books.journal.entries(operation)
+        return bool(entries) and not is_over(entries)
+
     def _fingerprint(self, revision: str | None) -> str | None:
         if not revision:
             return None
@@ -144,6 +169,11 @@ class Operations:
             return fingerprint.incremental(self.books.repository, tree, self.books.digests)
         except StateguardError:
             return None  # a refused push whose objects are gone again has no fingerprint to show
+
+
+def _interrupted(operation: int) -> StorageError:
+    message = f"operation {operation} was interrupted: its journal cannot be written"
+    return StorageError(message, changed="a part of it", next_step="check the disk, then: stateguard recover")
 
 
 def _effects(plan: Plan | None) -> dict[str, Any]:

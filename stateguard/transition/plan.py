@@ -86,6 +86,17 @@ def _stopping(source: System, target: System) -> tuple[str, ...]:
     return (*(n for n in stop_order(target.agents) if n not in source.agents), *order)
 
 
+def unreadable(source: System, target: System) -> tuple[str, ...]:
+    """Return a sentence for every agent of the target that cannot read the data of today's agent."""
+    found = []
+    for name, spec in sorted(target.agents.items()):
+        now = source.agents.get(name)
+        readable = spec.reads_data_versions or (spec.data_version,)
+        if now is not None and now.data_version not in readable:
+            found.append(f"{name} reads data version {', '.join(map(str, readable))}, today's is {now.data_version}")
+    return tuple(found)
+
+
 def judged(
     before: Mapping[str, bool],
     source: System | None,

@@ -23,7 +23,7 @@ from stateguard.state import trees
 from stateguard.state.repository import Repository
 from stateguard.state.snapshot import backup_ref, write_snapshot
 from stateguard.transition.declared import Declared
-from stateguard.transition.plan import Agents, affected, judged, writes
+from stateguard.transition.plan import Agents, affected, judged, unreadable, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Wish:
     path, ``differing`` only those by which the two commits differ. ``restore`` names what exactly shall lie at
     some paths, whatever the target says: what lay there before. ``healing`` restarts only agents that were
     started since their inputs drifted (Unix time by path). ``judged`` are the probes that count, None lets the
-    plan choose; ``record`` goes to the final step.
+    plan choose. ``any_data`` goes back even to agents that cannot read today's data. ``record`` goes to the
+    final step.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Wish:
     restore: Mapping[str, Entry | None] = field(default_factory=dict)
     healing: Mapping[str, float] = field(default_factory=dict)
     judged: frozenset[str] | None = None
+    any_data: bool = False
     every: bool = False
     conversations: Conversations = Conversations.KEEP
     snapshot: str | None = None
@@ -89,6 +91,7 @@ class Preparation:
             RefusedError: something lies in the way that cannot be kept.
             StorageError: the backup could not be made durable, so nothing may be changed.
         """
+        self._check_data(wish)
         wanted = self._wanted(wish)
         observed = self._scanner().observe(wanted)
         obstacles = [p for p, entry in observed.items() if entry == OBSTACLE]
@@ -117,6 +120,15 @@ class Preparation:
             turns=wish.turns,
             record=wish.record,
         )
+
+    def _check_data(self, wish: Wish) -> None:
+        if wish.kind is not Kind.ROLLBACK or wish.any_data or not wish.source:
+            return
+        found = unreadable(self._declared.system(wish.source), self._declared.system(wish.target))
+        if found:
+            raise RefusedError(
+                f"the older state cannot read today's data: {found[0]}", next_step="choose a newer target, or --force"
+            )
 
     def _judged(
         self, wish: Wish, source: System, target: System, agents: Agents, todo: Sequence[PathWrite]
@@ -147,7 +159,7 @@ class Preparation:
         if wish.conversations is Conversations.RESTORE and wish.snapshot:
             rules = self._declared.rules(wish.target)
             kept = trees.path_map(self._captured, self._captured.commit(wish.snapshot).tree)
-            wanted |= dict.fromkeys(captured)
+            wanted |= dict.fromkeys(p for p in captured if rules.captured(p))
             wanted |= {path: entry for path, entry in kept.items() if rules.captured(path)}
         return wanted
 

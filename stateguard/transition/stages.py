@@ -9,13 +9,14 @@ from pathlib import Path
 from pygit2.enums import ObjectType
 
 from stateguard.agents.runtime import AgentRuntime
+from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
 from stateguard.host.clock import wall_seconds
 from stateguard.live.scan import Scanner
 from stateguard.live.write import make_equal, sweep
 from stateguard.model.graph import layers
 from stateguard.model.policy import System
-from stateguard.model.transition import Direction, Kind, PathWrite, Plan, Step, StepName
+from stateguard.model.transition import Conversations, Direction, Kind, PathWrite, Plan, Step, StepName
 from stateguard.model.tree import Entry
 from stateguard.observe.prober import Prober
 from stateguard.state import trees
@@ -98,7 +99,9 @@ class Stages:
     def _write(self, operation: Operation, plan: Plan, step: Step) -> str:
         stage = WRITE_STAGES[step.name]
         mine = [w for w in plan.writes if w.stage == stage]
-        if step.direction is Direction.FORWARD:
+        if step.name is StepName.CONVERSATIONS and plan.snapshot and plan.conversations is Conversations.RESTORE:
+            wanted = self._conversations(operation, plan, step.direction)
+        elif step.direction is Direction.FORWARD:
             wanted = [(w.path, w.after) for w in mine]
         else:
             wanted = self._before(operation, step.name, mine)
@@ -109,6 +112,22 @@ class Stages:
         touched = make_equal(self._parts.live, wanted, self._read)
         self._verify(wanted)
         return f"{count(touched, 'file')} written"
+
+    def _conversations(self, operation: Operation, plan: Plan, direction: Direction) -> list[tuple[str, Entry | None]]:
+        """Return every captured path as a snapshot has it, and all others as absent.
+
+        Looked up anew, not taken from the plan: agents write their last words after it was made. On the way back the
+        snapshot is the last emergency backup.
+        """
+        parts = self._parts
+        last = parts.captured.ref(backup_ref(operation.id)) or plan.backup
+        commit = str(plan.snapshot) if direction is Direction.FORWARD else last
+        rules = PathRules(parts.systems(plan.target).policy)
+        kept = trees.path_map(parts.captured, parts.captured.commit(commit).tree)
+        present, _ = parts.scanner().captured()
+        wanted: dict[str, Entry | None] = dict.fromkeys(p for p in present if rules.captured(p))
+        wanted |= {path: entry for path, entry in kept.items() if rules.captured(path)}
+        return sorted(wanted.items(), key=lambda item: item[0])
 
     def _before(self, operation: Operation, name: StepName, mine: list[PathWrite]) -> list[tuple[str, Entry | None]]:
         if name is not StepName.CONVERSATIONS:

@@ -61,4 +61,5 @@ def load_pinned(trust: Path) -> PublicKey:
     if len(lines) != 1:
         message = f"{path} names {len(lines)} keys for {PRINCIPAL}, not one"
         raise TrustError(message, next_step="put it back from your backup")
-    return parse_public(lines[0].split(" ", 2)[2])
+    _, kind, rest = lines[0].partition("ssh-ed25519 ")
+    return parse_public(kind + rest)

@@ -6,12 +6,11 @@ Format: PROTOCOL.sshsig of OpenSSH. The signed blob is ``SSHSIG``, namespace, re
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import struct
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -70,7 +69,7 @@ class SigningKey:
         """
         try:
             key = serialization.load_ssh_private_key(content, password=None)
-        except (ValueError, TypeError, binascii.Error) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             message = f"the private key cannot be read: {error}"
             raise TrustError(message, next_step="restore it from your backup of keys/") from error
         if not isinstance(key, Ed25519PrivateKey):

@@ -13,8 +13,12 @@ from stateguard.model.moment import parse_rfc3339
 
 
 def canonical(statement: Statement) -> str:
-    """Return the one text of a statement: JSON, keys sorted, one a line, a line feed at the end."""
-    return json.dumps(asdict(statement), sort_keys=True, indent=1, ensure_ascii=True) + "\n"
+    """Return the one text of a statement: JSON, keys sorted, one a line, a line feed at the end.
+
+    Raises:
+        ValueError: the evidence holds a number that JSON cannot write.
+    """
+    return json.dumps(asdict(statement), sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def parse(text: str) -> Statement:
@@ -25,10 +29,11 @@ def parse(text: str) -> Statement:
     """
     try:
         statement = _typed(json.loads(text))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        written = canonical(statement)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         message = f"the tag carries no baseline statement: {error}"
         raise TrustError(message) from error
-    if canonical(statement) != text:
+    if written != text:
         raise TrustError("the baseline statement is not in canonical form")
     return statement
 
