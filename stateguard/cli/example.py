@@ -15,7 +15,7 @@ from stateguard.cli.context import show
 @click.pass_context
 def command(ctx: click.Context, directory: Path, scenario: str | None) -> None:
     """Copy the meal-planning system to DIR, on ports that are free; or break it there on purpose."""
-    from stateguard.guard.example import copy_example, play, scenarios
+    from stateguard.demo.example import copy_example, play, scenarios
 
     if scenario is not None:
         told = play(directory, scenario)

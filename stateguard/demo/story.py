@@ -16,7 +16,7 @@ from pathlib import Path
 from stateguard.demo.proof import prove
 from stateguard.demo.stage import MARKER, BrokenPromiseError, Stage
 from stateguard.errors import RefusedError
-from stateguard.guard.example import copy_example, play
+from stateguard.demo.example import copy_example, play
 from stateguard.host.clock import boot_seconds
 
 _CONFIRM, _SOAK = "2s", "5s"

@@ -195,7 +195,10 @@ def _database(file: Path, patience_seconds: float) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "copy"
         source = f"file:{quote(file.as_posix())}?mode=ro"
-        with closing(sqlite3.connect(source, uri=True)) as live, closing(sqlite3.connect(copy)) as target:
+        with (
+            closing(sqlite3.connect(source, uri=True, timeout=patience_seconds)) as live,
+            closing(sqlite3.connect(copy)) as target,
+        ):
             live.backup(target, progress=waited, sleep=0.01)
         return copy.read_bytes()
 

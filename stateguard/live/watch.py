@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import watchdog.events
 from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
@@ -36,6 +37,8 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    # Since watchdog 7 a change of permission bits is an event of its own; before, it was a modification.
+    getattr(watchdog.events, "FileAttribEvent", FileModifiedEvent),
 ]
 
 
@@ -57,7 +60,7 @@ class Watcher(FileSystemEventHandler):
         Raises:
             OSError: the kernel has no watches left.
         """
-        self._observer.schedule(self, self._root, recursive=True, event_filter=_EVENTS)
+        self._observer.schedule(self, self._root, recursive=True)
         self._observer.start()
 
     def stop(self) -> None:

@@ -3,7 +3,7 @@
 ``refs/stateguard/audit`` is a line of commits without files. The message of each holds one or more entries,
 one canonical JSON document a line; each entry carries a sequence number and the SHA-256 of the entry before
 it, each commit its parent and the guard's signature. So anyone can check it with stock git and ssh-keygen.
-The head is remembered in guard.db too: a chain cut short is noticed.
+The head is remembered in guard.db too: a chain cut short is noticed, also when more was written since.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from stateguard.state.repository import RefMove, Repository, split_signature
 from stateguard.trust.ssh import PublicKey, verify
 
 _TABLE = "CREATE TABLE IF NOT EXISTS audit_head (one INTEGER PRIMARY KEY CHECK (one=1), commit_id TEXT NOT NULL)"
+_LOST = "CREATE TABLE IF NOT EXISTS audit_lost (commit_id TEXT PRIMARY KEY, noticed_at TEXT NOT NULL)"
 _COMMIT = 1
 
 
@@ -64,7 +65,7 @@ class Audit:
         """``signer`` signs the bytes of a git object with the guard's key."""
         self._repository, self._database, self._signer = repository, database, signer
         self._lock = threading.RLock()
-        database.create(_TABLE)
+        database.create(_TABLE, _LOST)
 
     def append(self, entries: Sequence[Entry], moves: Sequence[RefMove] = ()) -> None:
         """Write entries, and move refs in the same transaction: nothing is acknowledged that is not written down.
@@ -76,6 +77,7 @@ class Audit:
             head = self._repository.ref(AUDIT)
             sequence, previous = self._last(head)
             at = now_text()
+            self._note_loss(head, at)
             lines = []
             for entry in entries:
                 sequence += 1
@@ -133,10 +135,21 @@ class Audit:
         return Verification(count, head, tuple(problems))
 
     def _end_problems(self, commits: Sequence[str]) -> list[str]:
+        rows = self._database.rows("SELECT commit_id FROM audit_lost UNION SELECT commit_id FROM audit_head")
+        lost = sorted({row["commit_id"] for row in rows} - set(commits))
+        return [f"the chain was cut or replaced: {commit}, once its head, is no part of it" for commit in lost]
+
+    def _note_loss(self, head: str | None, at: str) -> None:
+        """Keep the remembered head for good if what is there now does not continue it."""
         row = self._database.row("SELECT commit_id FROM audit_head")
-        if row is None or row["commit_id"] in commits:
-            return []
-        return [f"the chain was cut or replaced: {row['commit_id']}, once its head, is no part of it"]
+        if row is None or row["commit_id"] == head:
+            return
+        try:
+            continued = head is not None and self._repository.is_ancestor(row["commit_id"], head)
+        except StorageError:
+            continued = False
+        if not continued:
+            self._database.execute("INSERT OR IGNORE INTO audit_lost VALUES (?, ?)", (row["commit_id"], at))
 
     def _last(self, head: str | None) -> tuple[int, str]:
         if head is None:

@@ -7,13 +7,11 @@ under, and remembers nothing. Whatever is signed uses the full one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
-from dulwich.errors import ChecksumMismatch, FileFormatException
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID
 
@@ -24,8 +22,7 @@ from stateguard.state import trees
 from stateguard.state.repository import Repository
 
 _PREFIX = "sha256:"
-_DAMAGE = (KeyError, OSError, ValueError, AssertionError, zlib.error, ChecksumMismatch, FileFormatException)
-"""What dulwich raises on objects that are missing or not what they should be."""
+_TOO_DEEP = "tree {} is nested too deep"
 
 
 def _object(kind: bytes, content: bytes) -> bytes:
@@ -42,33 +39,44 @@ class DigestCache:
 
     def get(self, object_id: str, compute: Callable[[], bytes]) -> bytes:
         """Return the digest of an object, computing it at most once."""
-        found = self._known.get(object_id)
+        found = self.known(object_id)
         if found is None:
             found = compute()
-            if len(self._known) >= self._most:
-                self._known.clear()
-            self._known[object_id] = found
+            self.keep(object_id, found)
         return found
+
+    def known(self, object_id: str) -> bytes | None:
+        """Return the digest of an object if it was computed before."""
+        return self._known.get(object_id)
+
+    def keep(self, object_id: str, digest: bytes) -> None:
+        """Remember the digest of an object."""
+        if len(self._known) >= self._most:
+            self._known.clear()
+        self._known[object_id] = digest
 
 
 def incremental(repository: Repository, tree: str, cache: DigestCache) -> str:
     """Return the fingerprint of a tree, reading only objects that the cache does not know.
 
     Raises:
-        StorageError: an object is missing.
+        StorageError: an object is missing or malformed.
     """
-
-    def of_blob(object_id: str) -> bytes:
-        return _object(b"blob", repository.blob(object_id))
 
     def of_tree(object_id: str) -> bytes:
         rows = []
         for name, mode, child in trees.entries(repository, object_id):
-            digest = cache.get(child, partial(of_tree if mode == DIRECTORY else of_blob, child))
+            digest = cache.known(child)
+            if digest is None:
+                digest = of_tree(child) if mode == DIRECTORY else _object(b"blob", repository.blob(child))
+                cache.keep(child, digest)
             rows.append(b"%o %s\0" % (mode, name) + digest)
         return _object(b"tree", b"".join(rows))
 
-    return _PREFIX + cache.get(tree, lambda: of_tree(tree)).hex()
+    try:
+        return _PREFIX + cache.get(tree, lambda: of_tree(tree)).hex()
+    except RecursionError as error:
+        raise StorageError(_TOO_DEEP.format(tree)) from error
 
 
 def digest_of(cache: DigestCache, object_id: str, read: Callable[[], bytes]) -> bytes:
@@ -106,10 +114,10 @@ def full(path: Path, tree: str) -> str:
     try:
         return _PREFIX + _full_tree(store, tree.encode()).hex()
     except RecursionError as error:
-        message = f"tree {tree} is nested too deep"
-        raise StorageError(message) from error
+        raise StorageError(_TOO_DEEP.format(tree)) from error
     finally:
-        store.close()
+        with contextlib.suppress(BufferError):  # a pack in whose midst damage was found is closed when collected
+            store.close()
 
 
 def _full_tree(store: DiskObjectStore, tree: bytes) -> bytes:
@@ -140,7 +148,9 @@ def _verified(store: DiskObjectStore, object_id: bytes, kind: bytes, number: int
         return b""
     try:
         found, content = store.get_raw(ObjectID(object_id))
-    except _DAMAGE as error:
+    except RecursionError:
+        raise
+    except Exception as error:  # damaged bytes make dulwich raise nearly anything
         message = f"object {object_id.decode()} is missing or damaged"
         raise StorageError(message, next_step="restore the repository from a mirror") from error
     name = hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content, usedforsecurity=False).hexdigest()

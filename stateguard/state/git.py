@@ -62,7 +62,12 @@ def git_raw(
         message = f"git {words} did not end within {deadline_seconds:.0f} s"
         raise StorageError(message, next_step="look at the load of this host and its disk")
     if done.status:
-        said = done.errors.decode(errors="replace").strip().splitlines()
-        message = f"git {words} ended with status {done.status}: {said[-1] if said else 'it said nothing'}"
+        message = f"git {words} ended with status {done.status}: {_reason(done.errors)}"
         raise StorageError(message)
     return done.output
+
+
+def _reason(errors: bytes) -> str:
+    """Return the line that says what went wrong; advice may follow it."""
+    said = errors.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    return next((line for line in reversed(said) if line.startswith(("fatal: ", "error: "))), said[-1])

@@ -22,7 +22,7 @@ from stateguard.model.transition import (
     StepState,
 )
 from stateguard.transition.journal import Journal, Operation
-from stateguard.transition.plan import next_step
+from stateguard.transition.plan import WRITE_STAGES, next_step
 
 
 class StageError(StateguardError):
@@ -98,15 +98,14 @@ class Engine:
 
     def _step(self, operation: Operation, plan: Plan, step: Step) -> None:
         began = boot_seconds()
-        tries = 1 + _retries(plan, step)
-        for left in range(tries - 1, -1, -1):
+        for last in (False, True):
             try:
                 if operation.id in self._cancelled and step.direction is Direction.FORWARD:
                     raise StageError("cancelled by a person", health=False)
                 detail = self._runner.run(operation, plan, step)
                 faults.point(f"stage.{step.name}")
             except (StateguardError, OSError) as error:
-                if left and not (isinstance(error, StageError) and plan.kind is Kind.APPLY):
+                if not last and _tries_again(plan, step, error):
                     continue
                 health = isinstance(error, StageError) and error.health and not plan.turns
                 if not isinstance(error, StageError):
@@ -118,12 +117,15 @@ class Engine:
             return
 
 
-def _retries(plan: Plan, step: Step) -> int:
-    """Return how often a step is tried again: writes, and starting the agents of a state that is known to be good."""
-    if step.name in (StepName.SPECIFICATIONS, StepName.CONFIGURATION, StepName.CONVERSATIONS, StepName.RECORD):
-        return 1
+def _tries_again(plan: Plan, step: Step, error: Exception) -> bool:
+    """Say whether a step that failed once is tried again: what storage or the runtime refused always is.
+
+    A step that did its work in vain is, if it leads to a state that is known to be good.
+    """
+    if not isinstance(error, StageError):
+        return True
     known_good = plan.kind is not Kind.APPLY or step.direction is Direction.BACK
-    return int(step.name is StepName.START and known_good)
+    return known_good and (step.name in WRITE_STAGES or step.name is StepName.START)
 
 
 def ended(entries: Sequence[JournalEntry]) -> Ended:

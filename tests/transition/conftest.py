@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,31 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture
-def setting(template: Home, tmp_path: Path) -> Iterator[Setting]:
-    """Yield a guard at work on a running copy of the small system."""
-    made = Setting(copied(template, tmp_path))
-    try:
-        made.restart()
-        yield made
-    finally:
+def copies(template: Home, tmp_path: Path) -> Iterator[Callable[[], Setting]]:
+    """Make guards at work on running copies of the small system; each ends before the next."""
+    identity = read_identity(template)
+    made: list[Setting] = []
+
+    def end() -> None:
         faults.arm(None)
         faults.record(None)
-        made.end()
-        kill_agents(read_identity(template))
+        while made:
+            one = made.pop()
+            one.end()
+            kill_agents(identity)
+            shutil.rmtree(one.home.root)
+
+    def new() -> Setting:
+        end()
+        made.append(Setting(copied(template, tmp_path)))
+        made[-1].restart()
+        return made[-1]
+
+    yield new
+    end()
+
+
+@pytest.fixture
+def setting(copies: Callable[[], Setting]) -> Setting:
+    """Yield a guard at work on a running copy of the small system."""
+    return copies()

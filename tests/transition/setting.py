@@ -14,7 +14,6 @@ from typing import Any
 
 from pygit2.enums import ObjectType
 
-from stateguard import faults
 from stateguard.agents.child import VARIABLE
 from stateguard.guard.applies import Answer, Applies
 from stateguard.guard.compose import Guard, compose
@@ -23,6 +22,7 @@ from stateguard.guard.recover import recover
 from stateguard.host.home import Home
 from stateguard.host.process import identify, is_session_leader, with_variable
 from stateguard.live.lock import claim
+from stateguard.model.graph import start_order
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
 from stateguard.state import trees
 from stateguard.state.repository import raw_commit
@@ -53,7 +53,7 @@ probes:
 
 STATE = """\
 apiVersion: stateguard/v1
-response: {confirm_window: 4s, soak: 15m}
+response: {confirm_window: 4s, soak: 15m, rollbacks_per_day: 4}
 """
 
 Files = Mapping[str, "str | None"]
@@ -72,7 +72,7 @@ def small_system() -> dict[str, str]:
     }
     for name, role, critical, needs in (("parent", "parent", "true", ""), ("helper", "support", "false", "parent")):
         files[f"agents/{name}/agent.yaml"] = SPEC.format(name=name, role=role, critical=critical, needs=needs)
-        files[f"agents/{name}/prompt.md"] = "be good to everybody\n".replace("bad", "")
+        files[f"agents/{name}/prompt.md"] = "be good\n"
         files[f"config/{name}.txt"] = "mode: fine\n"
     return files
 
@@ -200,11 +200,13 @@ def founded(root: Path, files: Mapping[str, str]) -> Home:
     source.mkdir()
     write_tree(source, files)
     home = Home(root / "home")
-    found(Founding(home, source, home.default_live, baseline=True, user="ann"), ignored)
+    found(Founding(home, source, home.default_live, baseline=False, user="ann"), ignored)
     setting = Setting(home)
     guard = setting.wake()
-    for name in ("helper", "parent", *guard.system.agents):
+    for name in reversed(start_order(guard.system.agents)):
         assert guard.runtime.stop(name)
+    paths = guard.operations.preparation.keep_all(guard.applied)
+    guard.baselines.create(guard.applied, paths, "person:ann", {})
     setting.end()
     return home
 
@@ -216,8 +218,3 @@ def copied(template: Home, root: Path) -> Home:
     text = home.settings.read_text()
     home.settings.write_text(text.replace(str(template.root), str(home.root)))
     return home
-
-
-def cut(spec: str | None) -> None:
-    """Arm one fault point, or none."""
-    faults.arm(spec)

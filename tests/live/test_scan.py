@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from helpers import eventually
+from stateguard.config.sections import PathRules
+from stateguard.live.scan import OBSTACLE, Scanner, settled
+from stateguard.model.policy import Policy, Section
+from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
+from stateguard.state.trees import blob_id
+
+LONG_AGO = 1_600_000_000_000_000_000
+
+
+@pytest.fixture
+def scanner(root: Path, rules: PathRules) -> Scanner:
+    return Scanner(root, rules)
+
+
+def write(root: Path, path: str, content: bytes, mode: int = 0o644) -> Path:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    file.chmod(mode)
+    return file
+
+
+def capturing(root: Path, *patterns: str) -> Scanner:
+    return Scanner(root, PathRules(Policy(sections=(Section("s", patterns, captured=True),), ignore=("*.tmp",))))
+
+
+class Kept:
+    """Blobs that were kept, by id."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+
+    def store(self, content: bytes) -> str:
+        self.blobs[blob_id(content)] = content
+        return blob_id(content)
+
+    def has(self, object_id: str) -> bool:
+        return object_id in self.blobs
+
+
+class TestObserve:
+    def test_files_links_and_modes(self, root: Path, scanner: Scanner) -> None:
+        write(root, "a", b"x")
+        write(root, "bin/run", b"y", 0o755)
+        (root / "link").symlink_to("/nowhere")
+        assert scanner.observe(["a", "bin/run", "link", "gone", "a/below", "gone/below"]) == {
+            "a": Entry(REGULAR, blob_id(b"x")),
+            "bin/run": Entry(EXECUTABLE, blob_id(b"y")),
+            "link": Entry(SYMLINK, blob_id(b"/nowhere")),
+        }
+
+    @pytest.mark.parametrize(("mode", "expected"), [(0o644, REGULAR), (0o611, REGULAR), (0o700, EXECUTABLE)])
+    def test_the_owners_x_bit_is_what_git_looks_at(
+        self, root: Path, scanner: Scanner, mode: int, expected: int
+    ) -> None:
+        write(root, "a", b"", mode)
+        assert scanner.observe(["a"])["a"].mode == expected
+
+    def test_what_git_cannot_hold_is_an_obstacle(self, root: Path, scanner: Scanner) -> None:
+        (root / "directory").mkdir()
+        os.mkfifo(root / "fifo")
+        with closing(socket.socket(socket.AF_UNIX)) as listener:
+            listener.bind(str(root / "socket"))
+            found = scanner.observe(["directory", "fifo", "socket"])
+        assert found == dict.fromkeys(("directory", "fifo", "socket"), OBSTACLE)
+        kept = Kept()
+        assert scanner.keep(["directory", "fifo", "socket"], kept.store, kept.has) == {}
+
+    def test_a_linked_directory_is_not_entered(self, root: Path, scanner: Scanner, tmp_path: Path) -> None:
+        write(tmp_path, "outside/secret", b"secret")
+        (root / "agents").symlink_to(tmp_path / "outside")
+        assert scanner.observe(["agents/secret"]) == {}
+        assert scanner.observe(["agents"])["agents"].mode == SYMLINK
+
+    def test_a_missing_root_is_an_error(self, tmp_path: Path, rules: PathRules) -> None:
+        with pytest.raises(FileNotFoundError):
+            Scanner(tmp_path / "gone", rules).observe(["a"])
+
+    @given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(max_size=2), st.booleans()), max_size=12))
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+    def test_what_was_just_written_is_seen_however_fast(
+        self, root: Path, rules: PathRules, writes: list[tuple[str, bytes, bool]]
+    ) -> None:
+        scanner = Scanner(root, rules)
+        for name, content, executable in writes:
+            write(root, name, content, 0o755 if executable else 0o644)
+            os.utime(root / name, ns=(LONG_AGO, LONG_AGO))
+            mode = EXECUTABLE if executable else REGULAR
+            assert scanner.observe([name])[name] == Entry(mode, blob_id(content))
+
+
+class TestMemory:
+    def test_a_rewrite_of_the_same_size_and_time_is_noticed(self, root: Path, scanner: Scanner) -> None:
+        file = write(root, "a", b"one")
+        os.utime(file, ns=(LONG_AGO, LONG_AGO))
+        for content in (b"two", b"six", b"ten"):
+            assert scanner.observe(["a"])
+            file.write_bytes(content)
+            os.utime(file, ns=(LONG_AGO, LONG_AGO))
+            assert scanner.observe(["a"])["a"].id == blob_id(content)
+
+    def test_an_unchanged_file_is_not_kept_twice_but_a_lost_blob_is_kept_again(
+        self, root: Path, scanner: Scanner
+    ) -> None:
+        file = write(root, "a", b"x")
+        hashed: list[bytes] = []
+        kept = Kept()
+
+        def store(content: bytes) -> str:
+            hashed.append(content)
+            return kept.store(content)
+
+        settle(file)
+        first = scanner.keep(["a"], store, kept.has)
+        assert scanner.keep(["a"], store, kept.has) == first
+        assert hashed == [b"x"]
+        kept.blobs.clear()
+        assert scanner.keep(["a"], store, kept.has) == first
+        assert kept.blobs == {blob_id(b"x"): b"x"}
+
+    def test_what_was_only_observed_is_stored_when_kept(self, root: Path, scanner: Scanner) -> None:
+        settle(write(root, "a", b"x"))
+        scanner.observe(["a"])
+        kept = Kept()
+        scanner.keep(["a"], kept.store, kept.has)
+        assert kept.blobs == {blob_id(b"x"): b"x"}
+
+
+def settle(file: Path) -> None:
+    """Return once a file is old enough that its stat alone tells that it did not change."""
+    probe = file.with_name("probe-of-the-clock")
+
+    def later() -> bool:
+        probe.touch()
+        return probe.stat().st_ctime_ns - file.stat().st_ctime_ns > 100_000_000
+
+    eventually(later)
+    probe.unlink()
+
+
+class TestCaptured:
+    def test_lists_what_the_system_owns_and_nothing_else(self, root: Path, scanner: Scanner) -> None:
+        for path in ("conversations/a.jsonl", "conversations/deep/b.txt", "performance/p.json", "agents/a/agent.yaml"):
+            write(root, path, b"x\n")
+        for path in ("conversations/x.log", "conversations/.git/config", "conversations/.stateguard-tmp-a"):
+            write(root, path, b"x\n")
+        (root / "conversations/link").symlink_to("a.jsonl")
+        os.mkfifo(root / "conversations/fifo")
+        assert scanner.captured() == (["conversations/a.jsonl", "conversations/deep/b.txt", "performance/p.json"], [])
+
+    def test_a_captured_path_that_is_one_file(self, root: Path) -> None:
+        write(root, "data/state.db", b"x")
+        write(root, "data/other.db", b"x")
+        assert capturing(root, "data/state.db").captured() == (["data/state.db"], [])
+        assert capturing(root, "data/gone.db").captured() == ([], [])
+
+    def test_patterns_without_a_fixed_part(self, root: Path) -> None:
+        for path in ("a/x.jsonl", "x.jsonl", "a/x.txt", "a/x.tmp"):
+            write(root, path, b"")
+        assert capturing(root, "*.jsonl").captured() == (["a/x.jsonl", "x.jsonl"], [])
+
+    @pytest.mark.parametrize("pattern", ["data/**", "data/deep/**"])
+    def test_a_linked_directory_is_not_entered(self, root: Path, tmp_path: Path, pattern: str) -> None:
+        write(tmp_path, "outside/deep/secret", b"x")
+        (root / "data").symlink_to(tmp_path / "outside")
+        assert capturing(root, pattern).captured() == ([], [])
+
+    def test_a_root_that_is_itself_a_link(self, root: Path, tmp_path: Path, rules: PathRules) -> None:
+        write(root, "conversations/a.jsonl", b"{}\n")
+        (tmp_path / "linked").symlink_to(root)
+        scanner = Scanner(tmp_path / "linked", rules)
+        assert scanner.captured() == (["conversations/a.jsonl"], [])
+        assert scanner.everything() == ["conversations/a.jsonl"]
+
+    def test_too_large_is_told_apart(self, root: Path, scanner: Scanner) -> None:
+        with write(root, "conversations/big.bin", b"").open("wb") as stream:
+            stream.truncate(100 * 1024 * 1024 + 1)
+        with write(root, "conversations/fits.bin", b"").open("wb") as stream:
+            stream.truncate(100 * 1024 * 1024)
+        assert scanner.captured() == (["conversations/fits.bin"], ["conversations/big.bin"])
+
+    def test_names_that_are_no_text_are_left_out(self, root: Path, scanner: Scanner) -> None:
+        write(root, "conversations/a", b"")
+        (root / "conversations" / os.fsdecode(b"\xff")).touch()
+        assert scanner.captured()[0] == scanner.everything() == ["conversations/a"]
+
+    def test_everything_is_every_file_and_link_that_is_not_ignored(self, root: Path, scanner: Scanner) -> None:
+        for path in ("a", "d/b", "d/x.pyc", "__pycache__/c", ".stateguard.lock", "d/.stateguard-tmp-b"):
+            write(root, path, b"")
+        (root / "empty").mkdir()
+        (root / "to-directory").symlink_to("d")
+        assert scanner.everything() == ["a", "d/b", "to-directory"]
+
+
+class TestJsonLines:
+    @given(st.binary(max_size=40))
+    def test_it_is_cut_at_the_last_line_end(self, content: bytes) -> None:
+        found = settled("a.jsonl", content, Path("/nowhere"))
+        assert content.startswith(found)
+        assert found.count(b"\n") == content.count(b"\n")
+        assert found == b"" or found.endswith(b"\n")
+
+    @given(st.binary(max_size=40).filter(lambda content: not content.startswith(b"SQLite format 3\0")))
+    def test_other_files_are_taken_whole(self, content: bytes) -> None:
+        assert settled("a.json", content, Path("/nowhere")) == content
+
+    def test_only_captured_ones_are_cut(self, root: Path, scanner: Scanner) -> None:
+        for path in ("conversations/a.jsonl", "config/a.jsonl"):
+            write(root, path, b"{}\n{")
+        found = scanner.observe(["conversations/a.jsonl", "config/a.jsonl"])
+        assert found["conversations/a.jsonl"].id == blob_id(b"{}\n")
+        assert found["config/a.jsonl"].id == blob_id(b"{}\n{")
+        assert scanner.content("conversations/a.jsonl") == b"{}\n"
+        assert scanner.content("config/a.jsonl") == b"{}\n{"
+
+
+@pytest.fixture(params=["delete", "wal"])
+def database(request: pytest.FixtureRequest, root: Path) -> Iterator[sqlite3.Connection]:
+    """Make a database in either journal mode, with two tables that every transaction changes together."""
+    path = write(root, "conversations/memory # 1?.db", b"")
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute(f"PRAGMA journal_mode={request.param}")
+        connection.executescript("CREATE TABLE a (n); CREATE TABLE b (n, pad);")
+        yield connection
+
+
+MEMORY = "conversations/memory # 1?.db"
+
+
+def counts(content: bytes, directory: Path) -> tuple[int, int]:
+    copy = directory / "read-back"
+    copy.write_bytes(content)
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in "ab"]  # noqa: S608
+    return rows[0], rows[1]
+
+
+def insert(connection: sqlite3.Connection) -> None:
+    connection.executescript("BEGIN; INSERT INTO a VALUES (1); INSERT INTO b VALUES (1, zeroblob(3000)); COMMIT;")
+
+
+class TestSqlite:
+    def test_one_being_written_is_consistent(
+        self, scanner: Scanner, database: sqlite3.Connection, tmp_path: Path
+    ) -> None:
+        stop = threading.Event()
+
+        def keep_writing() -> None:
+            while not stop.is_set():
+                insert(database)
+
+        database.execute("PRAGMA synchronous=OFF")
+        database.execute("PRAGMA busy_timeout=20000")
+        writer = threading.Thread(target=keep_writing)
+        writer.start()
+        try:
+            seen = []
+            for _ in range(10):
+                kept = Kept()
+                found = scanner.keep([MEMORY], kept.store, kept.has)
+                seen.append(counts(kept.blobs[found[MEMORY].id], tmp_path))
+        finally:
+            stop.set()
+            writer.join()
+        assert all(a == b for a, b in seen), seen
+        assert seen[-1] > seen[0], "it was written meanwhile"
+
+    def test_every_commit_is_noticed(
+        self, scanner: Scanner, database: sqlite3.Connection, root: Path, tmp_path: Path
+    ) -> None:
+        for expected in (1, 2, 3):
+            insert(database)
+            settle(root / MEMORY)
+            for _ in range(2):
+                kept = Kept()
+                found = scanner.keep([MEMORY], kept.store, lambda _id: True)
+                content = scanner.content(MEMORY)
+                assert found[MEMORY].id == blob_id(content)
+                assert counts(content, tmp_path) == (expected, expected)
+
+    def test_a_closed_one_is_captured(self, scanner: Scanner, database: sqlite3.Connection, tmp_path: Path) -> None:
+        insert(database)
+        database.close()
+        assert counts(scanner.content(MEMORY), tmp_path) == (1, 1)
+
+    def test_a_locked_one_is_an_error_in_the_end(self, root: Path) -> None:
+        file = write(root, "locked.db", b"")
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            connection.execute("CREATE TABLE a (n)")
+            connection.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(OSError, match="locked"):
+                settled("locked.db", file.read_bytes(), file, patience_seconds=0.1)
+
+    @pytest.mark.parametrize("tail", [b"", b"x", b"x" * 5000])
+    def test_a_damaged_one_is_kept_as_it_is(self, root: Path, scanner: Scanner, tail: bytes) -> None:
+        content = b"SQLite format 3\0" + tail
+        write(root, "conversations/bad.db", content)
+        assert scanner.content("conversations/bad.db") == content
+
+    def test_desired_ones_count_byte_by_byte(self, root: Path, scanner: Scanner) -> None:
+        content = b"SQLite format 3\0" + b"x" * 100
+        write(root, "config/x.db", content)
+        assert scanner.observe(["config/x.db"])["config/x.db"].id == blob_id(content)

@@ -1,0 +1,88 @@
+"""Transitions of the small system that tests interrupt, and what must hold after whatever happened."""
+
+from __future__ import annotations
+
+from stateguard.model.incident import IncidentState
+from stateguard.model.tree import Entry
+from stateguard.respond.responder import Back
+from stateguard.respond.withdraw import Target
+from transition.setting import BREAKS, CHANGE, Setting, audit_problems, leftovers
+
+
+class Journey:
+    """One transition: how to come where it begins, and how to begin it."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.prepare()
+        self.old = self.live()
+        self.main = setting.guard.main
+
+    def prepare(self) -> None:
+        """Bring the system into the state from which it begins."""
+
+    def begin(self) -> None:
+        """Begin, and carry out."""
+        raise NotImplementedError
+
+    def live(self) -> dict[str, Entry]:
+        """Return what lies in the live directory at every path that either state desires."""
+        guard = self.setting.guard
+        paths = {*guard.books.declared.desired(guard.baselines.get(1).statement.revision), *CHANGE}
+        return guard.scanner().observe(sorted(paths))
+
+
+class Apply(Journey):
+    """A push that works."""
+
+    def begin(self) -> None:
+        """Push it."""
+        self.setting.push(self.setting.commit(CHANGE))
+
+
+class Failing(Journey):
+    """A push that breaks an agent: tried, and put back."""
+
+    def begin(self) -> None:
+        """Push it."""
+        self.setting.push(self.setting.commit(BREAKS))
+
+
+class Rollback(Journey):
+    """A person's rollback to the first baseline."""
+
+    def prepare(self) -> None:
+        """Apply something else first."""
+        assert self.setting.push(self.setting.commit(CHANGE)).accepted
+
+    def begin(self) -> None:
+        """Roll back."""
+        guard = self.setting.guard
+        target = Target(guard.baselines.get(1).statement.revision, "baseline/1", "asked for", 1)
+        guard.responder.back(Back(target, "person:ann", "because"))
+
+
+JOURNEYS: dict[str, type[Journey]] = {"apply": Apply, "rollback": Rollback, "failing": Failing}
+
+
+def check(journey: Journey) -> str:
+    """Check all that must hold at the end of a journey; returns which state was reached, ``old`` or ``new``."""
+    guard, live = journey.setting.guard, journey.live()
+    desired = guard.books.declared.desired(guard.applied)
+    assert live == desired, "the live directory is between two states"
+    assert guard.main == guard.applied
+    assert guard.books.journal.unfinished() == []
+    assert journey.setting.running() == sorted(guard.system.agents)
+    assert {s.running for s in guard.runtime.statuses().values()} == {guard.applied}
+    assert leftovers(journey.setting.home) == []
+    assert audit_problems(guard) == ()
+    soak = guard.store.soak()
+    assert soak is None or soak.revision == guard.main
+    last = guard.books.journal.of_kind("rollback", 0.0) or guard.books.journal.of_kind("apply", 0.0)
+    reached = "old" if live == journey.old else "new"
+    if isinstance(journey, Failing):
+        assert all(i.state is IncidentState.RESOLVED for i in guard.store.incidents())
+    elif last:
+        assert (last[0].outcome == "succeeded") == (reached == "new"), last[0].outcome
+    assert (reached == "old") == (guard.main == journey.main)
+    return reached
