@@ -44,8 +44,9 @@ FILES = {
     "agents/alpha/agent.yaml": _AGENT.format(name="alpha", critical="true", depends=""),
     "agents/alpha/prompt.md": "Answer shortly.\n",
     "agents/beta/agent.yaml": _AGENT.format(name="beta", critical="false", depends="alpha"),
-    "bin/agent.sh": 'echo "$1 starts"\n! grep -q crash "config/$1.conf" || exit 7\nexec sleep 100000\n',
-    "bin/ready.sh": '! grep -q unready "config/$1.conf"\n',
+    "bin/agent.sh": 'echo "$1 starts"\nmkdir -p logs; echo $$ > "logs/$1.pid"\n'
+    '! grep -q crash "config/$1.conf" || exit 7\nexec sleep 100000\n',
+    "bin/ready.sh": '! grep -q unready "config/$1.conf" && kill -0 "$(cat "logs/$1.pid")"\n',
     "bin/judge.sh": "! grep -q wrong config/*.conf || exit 1\n! { grep -q fuse config/*.conf && [ -e lit ]; }\n",
     "config/alpha.conf": GOOD,
     "config/beta.conf": GOOD,

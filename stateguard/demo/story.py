@@ -19,7 +19,7 @@ from stateguard.errors import RefusedError
 from stateguard.demo.example import copy_example, play
 from stateguard.host.clock import boot_seconds
 
-_CONFIRM, _SOAK = "2s", "5s"
+_CONFIRM, _SOAK = "4s", "6s"
 _PUSH_DONE = "git exits 0 and main has moved"
 
 
@@ -87,9 +87,7 @@ def _shorten(example: Path) -> None:
     state = example / "stateguard.yaml"
     text = state.read_text(encoding="utf-8")
     text = text.replace("confirm_window: 10s", f"confirm_window: {_CONFIRM}").replace("soak: 15m", f"soak: {_SOAK}")
-    state.write_text(text.replace("period_seconds: 1", "period_seconds: 0.4"), encoding="utf-8")
-    for spec in example.glob("agents/*/agent.yaml"):
-        spec.write_text(spec.read_text(encoding="utf-8").replace("period_seconds: 1", "period_seconds: 0.3"))
+    state.write_text(text.replace("period_seconds: 1", "period_seconds: 0.5"), encoding="utf-8")
 
 
 def _soaked(stage: Stage, number: int) -> None:

@@ -19,11 +19,17 @@ _CONNECT_SECONDS = 5
 _SILENCE_SECONDS = 30
 _AWAY_SECONDS = 60.0
 _DAEMON_SECONDS = 20.0
+_BETWEEN_SECONDS = 0.05
 _PKT_HEAD = 4
 
 
 class GuardAwayError(Exception):
-    """The guard does not listen, or went away before it answered."""
+    """The guard does not listen, or went away before it answered; ``asked`` says that it may have heard us."""
+
+    def __init__(self, message: str, *, asked: bool) -> None:
+        """Keep what happened."""
+        super().__init__(message)
+        self.asked = asked
 
 
 class RefusalError(Exception):
@@ -80,21 +86,22 @@ def proc_receive(home: str) -> int:
 
 
 def deliver(home: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Hand one update to the guard until it has answered."""
-    give_up_at = time.monotonic() + _AWAY_SECONDS
-    asked = False
+    """Hand one update to the guard until it has answered; one that had heard it and died is given time to return."""
+    asked, away_since = False, 0.0
     while True:
         try:
             answer: dict[str, Any] = last(relay(ask(home, "push", request)))
         except RefusalError as error:
             return {"ok": False, "reason": str(error)}
-        except GuardAwayError:
-            if not asked and not daemon_holds(home):
+        except GuardAwayError as error:
+            if error.asked and not asked:
+                tell("the guard went away; waiting for it")
+            if error.asked or not away_since:
+                asked, away_since = asked or error.asked, time.monotonic()
+            patience = _AWAY_SECONDS if daemon_holds(home) else _DAEMON_SECONDS if asked else 0.0
+            if time.monotonic() - away_since >= patience:
                 return away(home, request)
-            asked = True
-            if time.monotonic() > give_up_at:
-                return away(home, request)
-            time.sleep(0.05)
+            time.sleep(_BETWEEN_SECONDS)
         else:
             return answer
 
@@ -151,16 +158,18 @@ def ask(home: str, command: str, request: dict[str, Any]) -> Iterator[dict[str, 
     body = json.dumps(request).encode()
     head = f"POST /v1/{command} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    asked = False
     try:
         connection.settimeout(_CONNECT_SECONDS)
         connection.connect(address(home))
+        asked = True
         connection.settimeout(_SILENCE_SECONDS)
         rest = memoryview(head.encode() + body)
         while rest:
             rest = rest[connection.send(rest) :]
         yield from documents(connection)
     except OSError as error:
-        raise GuardAwayError(str(error)) from error
+        raise GuardAwayError(str(error), asked=asked) from error
     finally:
         connection.close()
 
@@ -195,7 +204,7 @@ def last(documents: Iterator[dict[str, Any]]) -> dict[str, Any]:
         if "result" in document:
             result: dict[str, Any] = document["result"]
             return result
-    raise GuardAwayError("no result")
+    raise GuardAwayError("no result", asked=True)
 
 
 def relay(documents: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -60,7 +60,7 @@ class Watcher(FileSystemEventHandler):
         Raises:
             OSError: the kernel has no watches left.
         """
-        self._observer.schedule(self, self._root, recursive=True)
+        self._observer.schedule(self, self._root, recursive=True, event_filter=_EVENTS)
         self._observer.start()
 
     def stop(self) -> None:

@@ -109,11 +109,19 @@ class Operations:
             raise _interrupted(operation.id) from error
 
     def _prepare(self, operation: int, wish: Callable[[], Wish]) -> None:
-        try:
-            self.books.journal.planned(operation, self.preparation.plan(operation, wish()))
-        except OSError as error:
-            message = f"the live directory cannot be read or kept: {error.strerror or error}"
-            raise StorageError(message, next_step="check the disk, and who may read the files") from error
+        """Prepare, and once more if storage refuses: a change that failed must not stay for want of one read."""
+        for last in (False, True):
+            try:
+                self.books.journal.planned(operation, self.preparation.plan(operation, wish()))
+            except (StorageError, OSError) as error:
+                if not last:
+                    failure("it could not be prepared; once more", operation=operation)
+                    continue
+                if isinstance(error, StorageError):
+                    raise
+                message = f"the live directory cannot be read or kept: {error.strerror or error}"
+                raise StorageError(message, next_step="check the disk, and who may read the files") from error
+            return
 
     def finish(
         self,

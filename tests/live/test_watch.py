@@ -20,6 +20,9 @@ from stateguard.live.write import make_equal
 from stateguard.model.tree import REGULAR, Entry
 
 ROOT = Path(__file__).resolve().parents[2]
+# watchdog warns when it learns twice of a directory made in a new one: harmless, but as an error it ends its thread
+pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
+
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
@@ -168,6 +171,9 @@ def test_a_genuine_overflow_does_not_loop(root: Path) -> None:
     directories = [root / f"d{number}" for number in range(limit * 2 // 5)]
     for directory in directories:
         directory.mkdir()
+    one, two = root / "one", root / "two"
+    for file in (one, two):
+        file.touch()
     command = [sys.executable, str(Path(__file__).with_name("watching.py")), str(root)]
     environment = {"PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
@@ -183,9 +189,9 @@ def test_a_genuine_overflow_does_not_loop(root: Path) -> None:
         try:
             assert output.readline() == "watching\n"
             watching.send_signal(signal.SIGSTOP)
-            for directory in directories:
-                for name in "ab":
-                    (directory / name).touch()
+            for _ in range(limit):  # in turns: the kernel keeps one of several equal events that follow each other
+                os.utime(one)
+                os.utime(two)
             watching.send_signal(signal.SIGCONT)
             eventually(lambda: ask()["overflows"], 20)
             eventually(lambda: ask()["quiet"] > 0.3, 20)

@@ -119,7 +119,7 @@ class TestAnyTreeToAnyOther:
     @example({"a/b/c": (REGULAR, b"x")}, {"a": (REGULAR, b"x")})
     @example({"a": (SYMLINK, b"/etc")}, {"a/b": (REGULAR, b"x")})
     @example({"a/b": (REGULAR, b"x")}, {"a": (SYMLINK, b"/etc")})
-    @settings(suppress_health_check=IN_ROOT, max_examples=80)
+    @settings(suppress_health_check=IN_ROOT, max_examples=50)
     def test_it_is_what_was_asked_and_twice_is_once(self, root: Path, before: Files, after: Files) -> None:
         empty(root)
         assert make_equal(root, steps({}, before), BLOBS.read) == len(before)
@@ -134,7 +134,7 @@ class TestAnyTreeToAnyOther:
         assert Scanner(root, RULES).observe(after).keys() == after.keys()
 
     @given(trees, trees, st.data())
-    @settings(suppress_health_check=IN_ROOT, max_examples=60)
+    @settings(suppress_health_check=IN_ROOT, max_examples=50)
     def test_cut_anywhere_the_next_attempt_ends_it(
         self, root: Path, before: Files, after: Files, data: st.DataObject
     ) -> None:

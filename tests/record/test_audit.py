@@ -262,7 +262,7 @@ class TestVerify:
         assert [p.partition(": ")[2] for p in books.problems()] == ["an entry is not in canonical form"]
 
     @given(st.data())
-    @settings(max_examples=25)
+    @settings(max_examples=15)
     def test_any_change_to_the_messages_is_found(self, shared: Books, data: st.DataObject) -> None:
         if shared.repository.ref(AUDIT) is None:
             shared.note("one", "two", "three")
