@@ -17,7 +17,7 @@ ROLLBACK_POINTS = ["journal.opened:1", "journal.planned:1", "live.put:1", "stage
 
 
 def sound(driver: Driver) -> None:
-    """Main is live, all is well, two agents run, the chain holds, nothing is unfinished."""
+    """Check that main is live, all is well, two agents run, the chain holds, and nothing is unfinished."""
     status = driver.settled()
     assert status["drift"] == []
     assert status["incidents"] == []
