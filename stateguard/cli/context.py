@@ -101,3 +101,11 @@ def outcome_status(document: dict[str, Any]) -> int:
 def is_terminal() -> bool:
     """Say whether a person can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def target(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Let ``-1`` through as a TARGET; any other word with a dash is an option that does not exist."""
+    del parameter
+    if value is not None and value.startswith("-") and value != "-1":
+        raise click.NoSuchOption(value, ctx=ctx)
+    return value

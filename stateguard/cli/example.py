@@ -20,15 +20,28 @@ def command(ctx: click.Context, directory: Path, scenario: str | None) -> None:
     if scenario is not None:
         told = play(directory, scenario)
         show(
-            ctx, told, [str(told["summary"]), f"changed: {', '.join(told['changed'])}", f"expected: {told['expected']}"]
+            ctx,
+            told,
+            [
+                str(told["summary"]),
+                f"changed: {', '.join(told['changed'])}",
+                f"expected: {_expected(told['expected'])}",
+            ],
         )
         return
     ports = copy_example(directory)
     names = scenarios()
     document = {"directory": str(directory), "ports": ports, "scenarios": names}
     lines = [
-        f"copied to {directory}, agents on ports {ports[0]} to {ports[-1]}",
+        f"copied to {directory}, agents on ports {', '.join(map(str, ports))}",
         f"next: stateguard --home DIR init --from {directory}",
         f"break it later, in a clone: stateguard example CLONE --scenario {'|'.join(names)}",
     ]
     show(ctx, document, lines)
+
+
+def _expected(told: dict[str, str]) -> str:
+    """Return in words what a scenario says should happen to a push of it."""
+    if told["push"] == "rejected":
+        return f"git push is rejected ({told['reason']}), main does not move, the system is put back"
+    return "git push is accepted; it fails soon after, and the guard goes back by a forward commit"

@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
 @click.option("--home", metavar="PATH", help="Guard home (else STATEGUARD_HOME, else searched upwards).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there.")
 @click.option("--quiet", is_flag=True, help="Say only what was asked for.")
-@click.option("-v", "--verbose", is_flag=True, help="Say more; show traces of unexpected errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the trace of an unexpected error.")
 @click.option("--no-color", is_flag=True, help="No colours (also NO_COLOR).")
 @click.version_option(__version__, prog_name="stateguard")
 @click.pass_context
@@ -82,6 +82,8 @@ def run(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a report to paste and status 3
+        if "-v" in given or "--verbose" in given:
+            traceback.print_exc()
         return _failed(_unexpected(error, given), as_json=as_json)
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from stateguard.cli.context import ask, show
+from stateguard.cli.context import ask, show, target as allowed
 from stateguard.text.escape import line
 from stateguard.text.words import seconds
 
 
-@click.command("plan")
-@click.argument("target", required=False, metavar="[TARGET]")
+@click.command("plan", context_settings={"ignore_unknown_options": True})
+@click.argument("target", required=False, metavar="[TARGET]", callback=allowed)
 @click.option("--agent", "agents", multiple=True, metavar="NAME", help="Only these agents' paths.")
 @click.option("--conversations", type=click.Choice(["keep", "restore"]), default="keep", show_default=True)
 @click.pass_context

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from stateguard.cli.context import ask, is_terminal, outcome_status, show
+from stateguard.cli.context import ask, is_terminal, outcome_status, show, target as allowed
 from stateguard.cli.plan import lines as plan_lines
 from stateguard.cli.record import lines as record_lines
 
 
 @click.command("rollback", context_settings={"ignore_unknown_options": True})
-@click.argument("target", required=False, metavar="[TARGET]")
+@click.argument("target", required=False, metavar="[TARGET]", callback=allowed)
 @click.option("--reason", metavar="TEXT", help="Why, for the record and the commit.")
 @click.option("--conversations", type=click.Choice(["keep", "restore"]), default="keep", show_default=True)
 @click.option("--agent", "agents", multiple=True, metavar="NAME", help="Only these agents' paths.")

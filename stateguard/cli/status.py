@@ -42,6 +42,10 @@ def lines(status: dict[str, Any]) -> list[str]:
         f"drift        {', '.join(d['path'] + ' ' + d['kind'] for d in status['drift'][:5]) or 'none'}",
         f"incidents    {', '.join(map(str, status['incidents'])) or 'none open'}",
     ]
+    if status["stopped"]:
+        found.append(
+            f"by hand      {', '.join(status['stopped'])} stopped; stateguard only watches until they run again"
+        )
     if status["transition"]:
         running = status["transition"]
         found.append(f"transition   {running['kind']} {running['operation']}, stage {running['stage']}")

@@ -93,7 +93,9 @@ class Applies:
         guard.store.mark("admitted", {"revision": new, "actor": operation.actor, "reason": operation.reason})
         guard.books.audit.append([Entry("ref", operation.actor, body)], [RefMove(MAIN, new, old)])
         words = (
-            "admitted, not applied: stateguard is suspended" if suspended else "admitted; it is applied now, unwatched"
+            "admitted, not applied: stateguard is suspended"
+            if suspended
+            else "admitted; it is applied now, and taken back by a forward commit if it fails"
         )
         say(words if not suspended else f"{words}; it is applied after stateguard resume")
         guard.operations.finish(operation, Outcome.SUCCEEDED, words, more={"admitted_only": True})

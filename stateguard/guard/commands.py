@@ -182,7 +182,7 @@ def _apply(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
     guard = desk.guard
     revision = view.commit_of(guard, str(parameters.get("revision") or "main"))
     if parameters.get("dry_run"):
-        return documented(guard, plan_of(guard, revision), f"apply {revision[:10]}")
+        return documented(guard, plan_of(guard, revision), "main" if revision == guard.main else "a new commit on main")
     reason = str(parameters.get("reason") or "stateguard apply")
     return desk.applies.apply(revision, _actor(parameters), reason, say).as_json()
 

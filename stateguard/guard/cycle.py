@@ -16,7 +16,7 @@ from stateguard.host.logs import log, warn
 from stateguard.live.watch import Watcher
 from stateguard.model.agent import ProbeKind
 from stateguard.model.condition import Condition
-from stateguard.model.health import Health, overall
+from stateguard.model.health import ALIVE, Health, overall
 from stateguard.model.moment import Moment
 from stateguard.respond.promote import may_promote
 
@@ -67,6 +67,9 @@ class Cycle:
         failing = [c for c in found if c.type not in TELLING]
         health = overall(findings(seen))
         self._restart_dead(seen)
+        if self._stopped_by_hand(seen):
+            self._well_since = None
+            return
         if failing:
             self._well_since = None
             onset = self._guard.store.marked("onset") or now_text()
@@ -124,13 +127,21 @@ class Cycle:
             self._guard.prober.begin([p.id for p in self._guard.system.agents[agent].probes])
 
     def _suspended(self) -> bool:
-        """Say whether stateguard only watches: a person said so, or has stopped agents by hand."""
+        """Say whether stateguard only watches because a person said so."""
         kept: dict[str, Any] | None = self._guard.store.marked("suspended")
         if kept and kept.get("until") and moment().reached(Moment(**kept["until"])):
             self._guard.store.mark("suspended", None)
             log("resumed: the time of the suspension is over")
             kept = None
-        return bool(kept) or bool(self._guard.store.marked("stopped"))
+        return bool(kept)
+
+    def _stopped_by_hand(self, seen: Facts) -> bool:
+        """Say whether agents are down because a person stopped them: what fails then is nobody's fault."""
+        marked = self._guard.store.marked("stopped") or []
+        down = [n for n in marked if n in seen.agents and n in seen.statuses and seen.statuses[n].state not in ALIVE]
+        if down != marked:
+            self._guard.store.mark("stopped", down or None)
+        return bool(down)
 
     def _record(self, found: tuple[Condition, ...], began: float) -> None:
         if {c.key for c in found} != {c.key for c in self.conditions}:

@@ -62,6 +62,7 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
         "soak": {"revision": soak.revision, "due_at": soak.due.rfc3339()} if soak else None,
         "incidents": [i.id for i in guard.store.unsettled()],
         "suspended": bool(suspended),
+        "stopped": guard.store.marked("stopped") or [],
         "at": moment().rfc3339(),
     }
 

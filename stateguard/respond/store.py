@@ -174,8 +174,10 @@ class Store:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the ledger, newest first."""
-        rows = self._db.rows("SELECT at, trigger_class, action, reason, incident FROM ledger ORDER BY rowid DESC")
-        return [{**dict(r), "trigger": r["trigger_class"]} for r in rows]
+        rows = self._db.rows(
+            'SELECT at, trigger_class AS "trigger", action, reason, incident FROM ledger ORDER BY rowid DESC'
+        )
+        return [dict(r) for r in rows]
 
     # heals
 

@@ -116,18 +116,33 @@ class Stages:
     def _conversations(self, operation: Operation, plan: Plan, direction: Direction) -> list[tuple[str, Entry | None]]:
         """Return every captured path as a snapshot has it, and all others as absent.
 
-        Looked up anew, not taken from the plan: agents write their last words after it was made. On the way back the
-        snapshot is the last emergency backup.
+        Looked up anew, not taken from the plan: agents write their last words after it was made. What is displaced
+        is kept first, on the way back too; the way back restores exactly that, if it came so far.
         """
-        parts = self._parts
-        last = parts.captured.ref(backup_ref(operation.id)) or plan.backup
-        commit = str(plan.snapshot) if direction is Direction.FORWARD else last
-        rules = PathRules(parts.systems(plan.target).policy)
-        kept = trees.path_map(parts.captured, parts.captured.commit(commit).tree)
-        present, _ = parts.scanner().captured()
+        captured, ref = self._parts.captured, backup_ref(operation.id)
+        if direction is Direction.FORWARD:
+            self._keep(f"{ref}-displaced", plan, f"Conversations that operation {operation.id} displaced\n")
+            commit = plan.snapshot
+        else:
+            commit = captured.ref(f"{ref}-displaced")
+            if commit:
+                self._keep(f"{ref}-undone", plan, f"Conversations when operation {operation.id} was undone\n")
+        if not commit:
+            return []
+        rules = PathRules(self._parts.systems(plan.target).policy)
+        kept = trees.path_map(captured, captured.commit(commit).tree)
+        present, _ = self._parts.scanner().captured()
         wanted: dict[str, Entry | None] = dict.fromkeys(p for p in present if rules.captured(p))
         wanted |= {path: entry for path, entry in kept.items() if rules.captured(path)}
         return sorted(wanted.items(), key=lambda item: item[0])
+
+    def _keep(self, ref: str, plan: Plan, message: str) -> None:
+        """Keep the captured paths as they lie there, once: a step that is run again has changed some of them."""
+        captured, scanner = self._parts.captured, self._parts.scanner()
+        if captured.ref(ref) is None:
+            present, _ = scanner.captured()
+            paths = scanner.keep(present, lambda content: captured.write(ObjectType.BLOB, content), captured.has)
+            write_snapshot(captured, paths, ref, message, wall_seconds(), [plan.backup])
 
     def _before(self, operation: Operation, name: StepName, mine: list[PathWrite]) -> list[tuple[str, Entry | None]]:
         if name is not StepName.CONVERSATIONS:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from driving import Driver, end_pushing, git, processes_in
+from driving import Driver, end_pushing, git, kill_group, processes_in
 from tiny import ALPHA, GOOD, write_tiny
 
 PUSH_POINTS = [
@@ -103,7 +103,7 @@ def test_what_was_interrupted_is_finished_by_the_next_command_without_a_daemon(t
         assert document["kind"] == "apply"
         assert driver.main == driver.head
         assert (driver.live / ALPHA).read_text() == GOOD + "# new\n"
-        end_pushing(push)
+        kill_group(push)
         driver.start()
         sound(driver)
     finally:

@@ -78,6 +78,7 @@ def check(journey: Journey) -> str:
     assert audit_problems(guard) == ()
     soak = guard.store.soak()
     assert soak is None or soak.revision == guard.main
+    assert soak is not None or live == journey.old
     last = guard.books.journal.of_kind("rollback", 0.0) or guard.books.journal.of_kind("apply", 0.0)
     reached = "old" if live == journey.old else "new"
     if isinstance(journey, Failing):

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -23,9 +23,11 @@ from stateguard.host.home import Home
 from stateguard.host.process import identify, is_session_leader, with_variable
 from stateguard.live.lock import claim
 from stateguard.model.graph import start_order
+from stateguard.model.transition import Step
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
 from stateguard.state import trees
 from stateguard.state.repository import raw_commit
+from stateguard.transition.journal import Operation
 from stateguard.trust.keys import load_pinned
 
 AGENT = """\
@@ -37,16 +39,24 @@ trap 'echo "{\\"last\\": \\"$1\\"}" >> conversations/$1.jsonl; exit 0' TERM
 while :; do sleep 600 & wait $!; done
 """
 
+PROBE = """\
+#!/bin/sh
+# Fails for a bad mode; for a brief prompt once a file called late is there; and while stuck-NAME is there.
+grep -q bad config/$1.txt && { echo "the mode is bad"; exit 1; }
+test -e late && grep -q brief agents/$1/prompt.md && { echo "too brief"; exit 1; }
+test ! -e stuck-$1
+"""
+
 SPEC = """\
 name: {name}
 role: {role}
 critical: {critical}
 command: [sh, bin/agent.sh, {name}]
 depends_on: [{needs}]
-restart_on: [bin/**, "config/{name}.txt"]
+restart_on: ["bin/**", "config/{name}.txt"]
 probes:
   - name: ready
-    command: [sh, -c, "! grep -q bad config/{name}.txt agents/{name}/prompt.md"]
+    command: [sh, bin/probe.sh, {name}]
     period_seconds: 0.1
     failure_threshold: 1
 """
@@ -59,6 +69,7 @@ response: {confirm_window: 4s, soak: 15m, rollbacks_per_day: 4}
 Files = Mapping[str, "str | None"]
 
 EXECUTABLES = ("bin/agent.sh", "bin/tool.sh")
+UNCOUNTED = ("conversations/", "starts", ".stateguard.lock")
 
 
 def small_system() -> dict[str, str]:
@@ -66,6 +77,7 @@ def small_system() -> dict[str, str]:
     files = {
         "stateguard.yaml": STATE,
         "bin/agent.sh": AGENT,
+        "bin/probe.sh": PROBE,
         "conversations/seed.jsonl": '{"seed": 1}\n',
         "config/shared.txt": "one\n",
         "config/gone.txt": "to be removed\n",
@@ -110,10 +122,10 @@ class Setting:
     guards: list[Guard] = field(default_factory=list)
     numbers: Any = field(default_factory=count)
 
-    def wake(self) -> Guard:
+    def wake(self, announce: Callable[[Operation, Step], None] = lambda *_: None) -> Guard:
         """Build a guard anew from what lies in the home; the one before lets go, as if it were dead."""
         self.end()
-        guard = compose(self.home, lambda *_: None)
+        guard = compose(self.home, announce)
         self.guards.append(guard)
         claim(guard.live, guard.identity, self.home.root)
         guard.supervise()
@@ -167,11 +179,16 @@ class Setting:
         )
 
 
-def live_files(guard: Guard, commit: str) -> dict[str, Entry]:
-    """Return what lies at every path that either this commit or main desires."""
-    declared = guard.books.declared
-    paths = {*declared.desired(commit), *declared.desired(guard.main), *CHANGE}
-    return guard.scanner().observe(sorted(paths))
+def everything(live: Path, *, but: tuple[str, ...] = UNCOUNTED) -> dict[str, tuple[int, bytes]]:
+    """Return permission bits and bytes (or the target) of every file and link of a live directory."""
+    found = {}
+    for path in sorted(live.rglob("*")):
+        name = path.relative_to(live).as_posix()
+        if path.is_symlink():
+            found[name] = (0, os.fsencode(path.readlink()))
+        elif path.is_file() and not name.startswith(but):
+            found[name] = (path.stat().st_mode & 0o777, path.read_bytes())
+    return found
 
 
 def leftovers(home: Home) -> list[str]:

@@ -1,0 +1,60 @@
+"""Edits of the live directory by hand."""
+
+from driving import Driver, git
+from tiny import ALPHA, GOOD
+
+HELD = "agents/alpha/prompt.md"
+
+
+def test_drift_in_a_section_that_is_not_enforced_is_reported_and_held(tiny: Driver) -> None:
+    edited = "Edited by hand.\n"
+    (tiny.live / HELD).write_text(edited)
+    (tiny.live / "agents/alpha/extra.md").write_text("unmanaged\n")
+    tiny.wait(lambda s: s["drift"] == [{"path": HELD, "kind": "changed"}])
+    assert tiny.offer(ALPHA, GOOD + "# beside drift\n").returncode == 0
+    assert (tiny.live / HELD).read_text() == edited
+    shown = tiny.ask("diff", "main", "--live")
+    assert shown["changed"] == [HELD]
+    assert "agents/alpha/extra.md" in shown["unmanaged"]
+    assert tiny.ask("apply")["outcome"] == "succeeded"
+    assert tiny.status()["drift"] == []
+    assert (tiny.live / HELD).read_text() != edited
+    backup = tiny.ask("show", str(tiny.newest(kind="apply")["operation"]))["detail"]["backup"]
+    assert git(tiny.home / "captured.git", "show", f"{backup}:{HELD}") + "\n" == edited
+    assert (tiny.live / "agents/alpha/extra.md").read_text() == "unmanaged\n"
+
+
+def test_drift_in_an_enforced_section_is_healed_and_the_edit_kept(tiny: Driver) -> None:
+    path = "config/shared.yaml"
+    before, edited = (tiny.live / path).read_text(), "limits: {plans: 4}\n"
+    (tiny.live / path).write_text(edited)
+    tiny.wait(lambda s: not s["drift"] and (tiny.live / path).read_text() == before)
+    heal = tiny.newest(kind="heal")
+    assert heal["outcome"] == "succeeded"
+    backup = tiny.ask("show", str(heal["operation"]))["detail"]["backup"]
+    assert git(tiny.home / "captured.git", "show", f"{backup}:{path}") + "\n" == edited
+
+
+def test_a_removed_file_is_healed(tiny: Driver) -> None:
+    (tiny.live / "config/beta.conf").unlink()
+    tiny.wait(lambda s: not s["drift"] and (tiny.live / "config/beta.conf").exists())
+    assert (tiny.live / "config/beta.conf").read_text() == GOOD
+    tiny.settled()
+
+
+def test_unmanaged_files_survive_apply_rollback_and_heal(tiny: Driver) -> None:
+    own = ["notes.txt", "config/own.txt", "agents/alpha/own.md", "agents/gamma/own.md", "deep/er/own"]
+    for path in own:
+        (tiny.live / path).parent.mkdir(parents=True, exist_ok=True)
+        (tiny.live / path).write_text(f"own {path}\n")
+    tiny.edit("agents/gamma/agent.yaml", (tiny.work / "agents/beta/agent.yaml").read_text().replace("beta", "gamma"))
+    tiny.edit("config/gamma.conf", GOOD)
+    tiny.commit("A third agent")
+    assert tiny.push().returncode == 0
+    assert set(tiny.agents()) == {"alpha", "beta", "gamma"}
+    (tiny.live / ALPHA).write_text("edited\n")
+    tiny.wait(lambda s: not s["drift"])
+    assert tiny.ask("rollback", "-1", "--yes")["outcome"] == "succeeded"
+    assert set(tiny.agents()) == {"alpha", "beta"}
+    assert not (tiny.live / "agents/gamma/agent.yaml").exists()
+    assert [(tiny.live / path).read_text() for path in own] == [f"own {path}\n" for path in own]
