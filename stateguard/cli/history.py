@@ -24,7 +24,7 @@ def command(ctx: click.Context, path: str | None, since: str | None, kind: str |
         (
             e["operation"], e["started_at"][:19] + "Z", e["kind"], e["outcome"], short(e["from"] or "-"),
             short(e["to"] or "-"), seconds(e["duration_seconds"]), e["incident"] or "-", e["actor"],
-            e["reason"][:_REASON_LENGTH],
+            e["reason"] if len(e["reason"]) <= _REASON_LENGTH else e["reason"][: _REASON_LENGTH - 1] + "…",
         )
         for e in document["entries"]
     ]  # fmt: skip

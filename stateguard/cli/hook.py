@@ -8,7 +8,7 @@ import sys
 import click
 
 from stateguard.cli.context import home_of
-from stateguard.errors import StateguardError, UsageProblemError
+from stateguard.errors import UsageProblemError
 
 
 @click.command("hook", hidden=True)
@@ -24,5 +24,7 @@ def command(ctx: click.Context, name: str) -> int:
         raise UsageProblemError(f"the request is no JSON: {error}") from error
     try:
         return run(home_of(ctx), name, request)
-    except (KeyError, TypeError) as error:
-        raise StateguardError(f"the request does not fit: {error!r}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageProblemError(
+            "the request is not what a hook sends", next_step="it is git that calls hooks"
+        ) from error

@@ -69,7 +69,7 @@ def run(argv: list[str] | None = None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
-        print("interrupted", file=sys.stderr)
+        print("stopped before anything was changed", file=sys.stderr)
         return _INTERRUPTED
     except click.ClickException as error:
         hint = "see: stateguard --help"

@@ -256,13 +256,19 @@ def read_section() -> list[bytes]:
     while True:
         head = os.read(0, _PKT_HEAD)
         while head and len(head) < _PKT_HEAD:
-            head += os.read(0, _PKT_HEAD - len(head))
+            chunk = os.read(0, _PKT_HEAD - len(head))
+            if not chunk:
+                sys.exit("git ended in the middle of a line")
+            head += chunk
         length = int(head or b"0", 16)
         if length < _PKT_HEAD:
             return lines
         body = b""
         while len(body) < length - _PKT_HEAD:
-            body += os.read(0, length - _PKT_HEAD - len(body))
+            chunk = os.read(0, length - _PKT_HEAD - len(body))
+            if not chunk:
+                sys.exit("git ended in the middle of a line")
+            body += chunk
         lines.append(body)
 
 

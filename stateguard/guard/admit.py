@@ -148,18 +148,21 @@ def _update(repository: Repository, old: str, new: str, name: str) -> RefUpdate:
 
 
 def _withdrawn(guard: Guard, repository: Repository, commit: str, options: Sequence[str]) -> list[Problem]:
-    if any(o.startswith("override=") for o in options):
-        return []
     found = withdrawn_as(guard, repository, commit)
-    if found is None:
+    if found is None or overridden(found, options):
         return []
     revision, incident = found
     about = f"incident {incident}" if incident else "a rollback"
     message = (
         f"this is the state of {revision[:10]}, which was withdrawn in {about}; "
-        f"change it and push again, or push with -o override={incident or 'REASON'}"
+        f"change it and push again, or push with -o override={incident or 'rollback'}"
     )
     return [Problem("main", 0, "withdrawn", message)]
+
+
+def overridden(withdrawn: tuple[str, int | None], options: Sequence[str]) -> bool:
+    """Say whether push options name the very incident (or rollback) in which a state was withdrawn."""
+    return f"override={withdrawn[1] or 'rollback'}" in options
 
 
 def withdrawn_as(guard: Guard, repository: Repository, commit: str) -> tuple[str, int | None] | None:

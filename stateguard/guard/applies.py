@@ -8,7 +8,7 @@ from typing import Any
 
 from stateguard.detect.facts import findings
 from stateguard.errors import RefusedError, StateguardError
-from stateguard.guard.admit import judge_commit, withdrawn_as
+from stateguard.guard.admit import judge_commit, overridden, withdrawn_as
 from stateguard.guard.compose import Guard
 from stateguard.guard.view import facts
 from stateguard.host.clock import boot_seconds
@@ -60,6 +60,9 @@ class Applies:
         operation = journal.open("apply", person(user), reason or "git push", request, token=token)
         if operation.outcome is not None:
             return answer_of(operation)
+        if operation.plan is None and self._guard.main == new != old:
+            self._guard.operations.finish(operation, Outcome.SUCCEEDED, "admitted", more={"admitted_only": True})
+            return answer_of(journal.get(operation.id))
         if operation.plan is None:
             refusal = self._refusal(old, new, options)
             if refusal:
@@ -80,9 +83,8 @@ class Applies:
         verdict = judge_commit(guard, guard.repository, new)
         if verdict.problems:
             return verdict.problems[0].text()
-        overridden = any(o.startswith("override=") for o in options)
         withdrawn = withdrawn_as(guard, guard.repository, new)
-        if withdrawn and not overridden:
+        if withdrawn and not overridden(withdrawn, options):
             return f"this state was withdrawn as {short(withdrawn[0])}; change it and push again"
         return ""
 

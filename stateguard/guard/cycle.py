@@ -18,9 +18,11 @@ from stateguard.model.agent import ProbeKind
 from stateguard.model.condition import Condition
 from stateguard.model.health import ALIVE, Health, overall
 from stateguard.model.moment import Moment
+from stateguard.model.transition import Outcome
 from stateguard.respond.promote import may_promote
 
 _PROMOTION_RETRY_SECONDS = 1.0
+_REFUSED_RETRY_SECONDS = 60.0
 
 
 class Cycle:
@@ -31,6 +33,7 @@ class Cycle:
         self._guard, self._applies = guard, applies
         self._healer = Healer(guard, watcher)
         self._well_since: float | None = None
+        self._refused_until = 0.0
         self.conditions: tuple[Condition, ...] = ()
 
     def turn(self) -> None:
@@ -70,6 +73,8 @@ class Cycle:
         if self._stopped_by_hand(seen):
             self._well_since = None
             return
+        if not suspended and self._catch_up():
+            return
         if failing:
             self._well_since = None
             onset = self._guard.store.marked("onset") or now_text()
@@ -84,9 +89,19 @@ class Cycle:
             self._well_since = None
         if suspended:
             return
-        self._applies.catch_up()
         self._healer.heal(seen.drift)
         self._promote(seen, health)
+
+    def _catch_up(self) -> bool:
+        """Apply what main holds beyond the live state, healthy or not: it may be the mend. Refused, it waits a while."""
+        if boot_seconds() < self._refused_until:
+            return False
+        record = self._applies.catch_up()
+        if record is None:
+            return False
+        refused = record.outcome == str(Outcome.REFUSED)
+        self._refused_until = boot_seconds() + _REFUSED_RETRY_SECONDS if refused else 0.0
+        return not refused
 
     def _settle(self) -> None:
         """Resolve incidents once the system has been well for a confirm window."""

@@ -21,7 +21,7 @@ from stateguard.state.snapshot import baseline_ref, write_snapshot
 from stateguard.state.tags import raw_tag, read_tag, write_tag
 from stateguard.trust.keys import PRINCIPAL
 from stateguard.trust.ssh import PublicKey, SigningKey, verify
-from stateguard.trust.statement import canonical, check_acceptance, check_name, parse
+from stateguard.trust.statement import canonical, check_acceptance, parse
 
 _TABLE = """CREATE TABLE IF NOT EXISTS baseline (
     number INTEGER PRIMARY KEY, tag_object TEXT NOT NULL, accepted_at TEXT NOT NULL,
@@ -207,7 +207,6 @@ class Baselines:
     def _problems(self, fits: bool, statement: Statement, name: str) -> list[str]:  # noqa: FBT001 - one call
         problems = [] if fits else ["the tag object names another tag or commit than its statement"]
         try:
-            check_name(statement, name)
             check_acceptance(
                 statement, repository=self._places.identity, tag=name, highest=0, known=None, now_seconds=0.0
             )

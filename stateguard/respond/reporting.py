@@ -149,7 +149,7 @@ class Reporter:
         for operation in operations:
             backup = operation["detail"].get("backup")
             if operation["kind"] == "rollback" and backup:
-                captured = "captured.git"
+                captured = self._books.repository.path.parent / "captured.git"
                 found += [
                     (path, f"git --git-dir {captured} show {short(backup)}:{path}")
                     for path in operation["detail"].get("files", [])

@@ -370,5 +370,6 @@ class Responder:
 
 
 def _condition(message: str) -> Condition:
-    component = message.split(":", 1)[0] if ":" in message else "system"
+    head = message.split(":", 1)[0]
+    component = head if ":" in message and " " not in head else message.split(" ", 1)[0]
     return Condition("FAILED_APPLY", component, Severity.HIGH, "DidNotWork", message, "probe", (now_text(),))

@@ -41,6 +41,7 @@ def rollback_message(
         "To bring the change back and mend it:",
         "  git fetch origin && git checkout -b mend origin/main",
         "  git revert --no-edit HEAD",
+        "  ... mend it, git commit -a, then: git push origin HEAD:main",
         f"It is kept at refs/stateguard/withdrawn/{operation} ({short(head)}).",
         "",
     ]

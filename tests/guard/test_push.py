@@ -74,8 +74,12 @@ def test_a_withdrawn_state_may_be_tried_again_by_override(tiny: Driver) -> None:
     (tiny.live / "lit").touch()
     assert tiny.offer(ALPHA, GOOD + "fuse\n").returncode == 1
     (tiny.live / "lit").unlink()
-    assert "withdrawn" in tiny.push().stderr
-    done = tiny.push("-o", "override=1")
+    assert "withdrawn" in tiny.push("-o", "override=").stderr
+    refused = tiny.push("-o", "override=999999")
+    assert "withdrawn" in refused.stderr
+    named = re.search(r"override=(\d+)", refused.stderr)
+    assert named
+    done = tiny.push("-o", named.group())
     assert done.returncode == 0, done.stderr
     assert tiny.main == tiny.head
     tiny.offer(ALPHA, GOOD)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import mmap
 import os
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -112,6 +115,24 @@ class TestMemory:
             file.write_bytes(content)
             os.utime(file, ns=(LONG_AGO, LONG_AGO))
             assert scanner.observe(["a"])["a"].id == blob_id(content)
+
+    def test_a_change_that_no_stat_shows_is_noticed_while_the_file_is_young(self, root: Path, scanner: Scanner) -> None:
+        attempts = count()
+
+        def attempt() -> bool:
+            name = f"a{next(attempts)}"
+            with write(root, name, b"0").open("r+b") as stream, mmap.mmap(stream.fileno(), 1) as mapped:
+                mapped[:] = b"1"
+                scanner.observe([name])
+                before = (root / name).stat()
+                young = time.time_ns() - before.st_ctime_ns < 40_000_000
+                mapped[:] = b"2"
+                if not young or (root / name).stat() != before:
+                    return False
+                assert scanner.observe([name])[name].id == blob_id(b"2")
+                return True
+
+        eventually(attempt)
 
     def test_an_unchanged_file_is_not_kept_twice_but_a_lost_blob_is_kept_again(
         self, root: Path, scanner: Scanner
