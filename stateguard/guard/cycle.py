@@ -93,7 +93,7 @@ class Cycle:
         self._promote(seen, health)
 
     def _catch_up(self) -> bool:
-        """Apply what main holds beyond the live state, healthy or not: it may be the mend. Refused, it waits a while."""
+        """Apply what main holds beyond the live state, healthy or not: it may be the mend; refused, it waits."""
         if boot_seconds() < self._refused_until:
             return False
         record = self._applies.catch_up()

@@ -9,7 +9,7 @@ from tiny import ALPHA, GOOD
 @pytest.fixture
 def fused(tiny: Driver) -> Driver:
     """Yield a system whose last change fails as soon as somebody makes the file ``lit``."""
-    assert tiny.offer(ALPHA, GOOD + "fuse\n").returncode == 0
+    assert tiny.offer(ALPHA, f"{GOOD}fuse\n# after {tiny.main}\n").returncode == 0
     return tiny
 
 
