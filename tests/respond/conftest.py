@@ -1,0 +1,3 @@
+from transition.conftest import copies, setting, template
+
+__all__ = ["copies", "setting", "template"]
