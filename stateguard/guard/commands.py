@@ -149,8 +149,9 @@ def _baseline_verify(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[
     chosen = [desk.guard.baselines.find(str(wanted))] if wanted else desk.guard.baselines.all()
     results = []
     for baseline in chosen:
-        problems = desk.guard.baselines.verify(baseline.statement.number)
-        results.append({"number": baseline.statement.number, "valid": not problems, "problems": list(problems)})
+        number = baseline.statement.number  # a tag moved to another's object says another number than its name
+        problems = dict.fromkeys((*baseline.problems, *desk.guard.baselines.verify(number)))
+        results.append({"number": number, "valid": not problems, "problems": list(problems)})
     return {"valid": all(r["valid"] for r in results), "baselines": results}
 
 

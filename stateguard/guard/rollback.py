@@ -74,7 +74,10 @@ def _named(guard: Guard, wanted: str) -> Target:
             message = f"{wanted} was never on main"
             raise NotFoundError(message, next_step="see: stateguard history, stateguard baseline list") from None
         return Target(revision, f"commit {short(revision)}", "asked for")
-    number = baseline.statement.number
+    number, asked = baseline.statement.number, wanted.removeprefix("baseline/")
+    if baseline.problems and asked.isdigit() and int(asked) != number:
+        message = f"{wanted} does not verify: {baseline.problems[0]}"
+        raise TrustError(message, next_step="choose another: stateguard baseline list")
     return Target(baseline.statement.revision, f"baseline/{number}", "asked for", number)
 
 
