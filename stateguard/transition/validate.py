@@ -89,7 +89,9 @@ def undecided(
     probed = {readings[p].probe.agent for p in watched.probes if p in readings}
     for name in sorted(watched.agents):
         status = statuses.get(name)
-        enough = ALIVE if name in probed else {AgentState.RUNNING}
+        # A probe vouches for a process that is still starting, but not for one that has ended by itself before.
+        vouched = name in probed and status is not None and status.exits == 0
+        enough = ALIVE if vouched else {AgentState.RUNNING}
         if status is None or status.state not in enough:
             found.append(f"{name}: did not stay up ({status.message if status else 'not started'})")
     for probe_id in sorted(watched.probes):

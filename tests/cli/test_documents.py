@@ -137,8 +137,8 @@ def test_operations(tiny: Driver) -> None:
 
 
 WITHOUT_DAEMON = [
-    "status", "history", "agent list", "incident list", "baseline list", "plan 1", "audit verify", "fingerprint",
-    "fingerprint --live", "diff main --live", "arming", "recover", "apply", "baseline verify", "suspend", "resume",
+    "status", "history", "agent list", "plan 1", "audit verify", "fingerprint --live", "diff main --live", "recover",
+    "apply", "baseline verify", "suspend", "resume",
 ]  # fmt: skip
 
 
