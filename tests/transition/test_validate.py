@@ -74,6 +74,12 @@ def test_a_probe_speaks_for_an_agent_that_starts(probed: bool, state: AgentState
     assert bool(undecided(watched, {"a/ready": reading(READY, Health.HEALTHY)}, status(state))) is waits
 
 
+@pytest.mark.parametrize(("state", "waits"), [(AgentState.STARTING, True), (AgentState.RUNNING, False)])
+def test_no_probe_speaks_for_an_agent_that_has_ended_once(state: AgentState, waits: bool) -> None:
+    watched = Watched(frozenset({"a/ready"}), frozenset({"a"}))
+    assert bool(undecided(watched, {"a/ready": reading(READY, Health.HEALTHY)}, status(state, 1))) is waits
+
+
 @given(st.sampled_from(AgentState), st.integers(0, 5), st.sampled_from(Health), st.sampled_from(Health))
 def test_well_is_only_what_has_neither_failed_nor_is_undecided(
     state: AgentState, exits: int, ready: Health, plan: Health
@@ -81,7 +87,7 @@ def test_well_is_only_what_has_neither_failed_nor_is_undecided(
     readings = {"a/ready": reading(READY, ready), "/plan": reading(PLAN, plan)}
     found = status(state, exits)
     well = not failures(ALL, readings, found) and not undecided(ALL, readings, found)
-    up = state in (AgentState.RUNNING, AgentState.STARTING) and exits < 3
+    up = (state is AgentState.RUNNING and exits < 3) or (state is AgentState.STARTING and exits == 0)
     assert well == (up and ready is Health.HEALTHY and plan is Health.HEALTHY)
 
 
