@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import sqlite3
 import stat
@@ -18,7 +17,7 @@ from urllib.parse import quote
 from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import boot_seconds, wall_seconds
-from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
+from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry, blob_id
 
 Store = Callable[[bytes], str]
 """Keeps bytes as a blob, durably; returns its object id."""
@@ -151,7 +150,7 @@ class Scanner:
             raise
         if self.rules.captured(path):
             content = settled(path, content, self.root / path)
-        entry = Entry(_mode(found), store(content) if store else _blob_id(content))
+        entry = Entry(_mode(found), store(content) if store else blob_id(content))
         self._seen[path] = _Seen(signature, hashed_at, entry)
         return entry
 
@@ -211,10 +210,6 @@ def _mode(found: os.stat_result) -> int:
 
 def _signature(found: os.stat_result) -> tuple[int, ...]:
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode)
-
-
-def _blob_id(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _is_text(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,11 @@ class Entry:
 
     mode: int
     id: str
+
+
+def blob_id(content: bytes) -> str:
+    """Return the object id that git gives these bytes as a blob (SHA-1, 40 hex digits)."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 PathMap = Mapping[str, Entry]

@@ -141,10 +141,5 @@ def _build(node: Mapping[str, object], write: Callable[[bytes], str]) -> str:
     return write(b"".join(row for _, row in sorted(rows)))
 
 
-def blob_id(content: bytes) -> str:
-    """Return the object id that git gives these bytes as a blob."""
-    return _object_id(b"blob", content)
-
-
 def _object_id(kind: bytes, content: bytes) -> str:
     return hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content, usedforsecurity=False).hexdigest()

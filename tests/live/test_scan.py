@@ -18,8 +18,7 @@ from helpers import eventually
 from stateguard.config.sections import PathRules
 from stateguard.live.scan import OBSTACLE, Scanner, settled
 from stateguard.model.policy import Policy, Section
-from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
-from stateguard.state.trees import blob_id
+from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry, blob_id
 
 LONG_AGO = 1_600_000_000_000_000_000
 

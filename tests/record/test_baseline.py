@@ -14,7 +14,7 @@ from stateguard import faults
 from stateguard.errors import NotFoundError, RefusedError, StorageError
 from stateguard.model.baseline import Baseline, Statement
 from stateguard.model.identity import BASELINE_TAGS, MAIN, ZERO
-from stateguard.model.tree import REGULAR
+from stateguard.model.tree import REGULAR, blob_id
 from stateguard.state import fingerprint, trees
 from stateguard.state.tags import raw_tag, read_tag
 from stateguard.trust.keys import PRINCIPAL
@@ -72,8 +72,8 @@ class TestCreate:
 
     def test_the_captured_content_is_in_no_served_repository(self, books: Books) -> None:
         books.baseline()
-        assert not books.repository.has(trees.blob_id(b"said one"))
-        assert books.captured.has(trees.blob_id(b"said one"))
+        assert not books.repository.has(blob_id(b"said one"))
+        assert books.captured.has(blob_id(b"said one"))
 
     def test_a_main_commit_that_is_not_there(self, books: Books) -> None:
         with pytest.raises(StorageError):
@@ -82,7 +82,7 @@ class TestCreate:
 
     def test_a_damaged_blob_is_not_signed(self, books: Books) -> None:
         revision = books.commit({"config/a": b"one"})
-        stock.overwrite(books.repository.path, trees.blob_id(b"one"), b"blob", b"two")
+        stock.overwrite(books.repository.path, blob_id(b"one"), b"blob", b"two")
         with pytest.raises(StorageError, match="does not hold what its name says"):
             books.baselines.create(revision, {}, "guard", {})
         assert books.baselines.all() == []
@@ -193,7 +193,7 @@ class TestFind:
 
 def fingerprint_of(content: bytes) -> str:
     """Return the fingerprint of the one file that a baseline of this content has on main."""
-    entry = stock.Entry(REGULAR, trees.blob_id(content))
+    entry = stock.Entry(REGULAR, blob_id(content))
     cache = fingerprint.DigestCache()
     return fingerprint.of_paths(
         {"config/a": entry}, lambda _path, one: fingerprint.digest_of(cache, one.id, lambda: content)
@@ -309,14 +309,14 @@ class TestFullVerification:
         books.baseline(b"one")
 
     def test_a_damaged_blob_on_main(self, books: Books) -> None:
-        stock.overwrite(books.repository.path, trees.blob_id(b"one"), b"blob", b"two")
+        stock.overwrite(books.repository.path, blob_id(b"one"), b"blob", b"two")
         problems = books.baselines.verify(1)
         assert len(problems) == 1
         assert problems[0].startswith("desired state: object")
         assert books.baselines.get(1).valid, "its signature still holds"
 
     def test_a_damaged_captured_blob(self, books: Books) -> None:
-        stock.overwrite(books.captured.path, trees.blob_id(b"said one"), b"blob", b"said two")
+        stock.overwrite(books.captured.path, blob_id(b"said one"), b"blob", b"said two")
         problems = books.baselines.verify(1)
         assert len(problems) == 1
         assert problems[0].startswith("complete state: object")

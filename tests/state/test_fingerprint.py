@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from state import stock
 from stateguard.errors import StorageError
 from stateguard.model.identity import EMPTY_TREE
-from stateguard.model.tree import EXECUTABLE, REGULAR, Entry
+from stateguard.model.tree import EXECUTABLE, REGULAR, Entry, blob_id
 from stateguard.state import fingerprint, trees
 from stateguard.state.fingerprint import DigestCache
 from stateguard.state.repository import Repository
@@ -131,7 +131,7 @@ class TestCache:
         tree, cache = build(repository), DigestCache()
         before = fingerprint.incremental(repository, tree, cache)
         changed = build(repository, FILES | {"new": (REGULAR, b"new")})
-        stock.loose(repository.path, trees.blob_id(b"Be kind.\n")).unlink()
+        stock.loose(repository.path, blob_id(b"Be kind.\n")).unlink()
         after = fingerprint.incremental(Repository(repository.path), changed, cache)
         assert after != before == fingerprint.incremental(repository, tree, cache)
         with pytest.raises(StorageError):
@@ -161,7 +161,7 @@ class TestDamage:
     def test_a_flipped_byte_anywhere_in_a_loose_object(self, repository: Repository, kind: str) -> None:
         root = build(repository)
         expected = fingerprint.full(repository.path, root)
-        file = stock.loose(repository.path, root if kind == "tree" else trees.blob_id(b"Be kind.\n"))
+        file = stock.loose(repository.path, root if kind == "tree" else blob_id(b"Be kind.\n"))
         good = file.read_bytes()
         refused = 0
         for position in range(len(good)):
@@ -188,20 +188,20 @@ class TestDamage:
     @pytest.mark.parametrize("content", [b"", b"no zlib", zlib.compress(b"blob 3\0abcd"), zlib.compress(b"junk")])
     def test_a_loose_object_that_is_none(self, repository: Repository, content: bytes) -> None:
         tree = build(repository)
-        stock.loose(repository.path, trees.blob_id(b"Be kind.\n")).write_bytes(content)
+        stock.loose(repository.path, blob_id(b"Be kind.\n")).write_bytes(content)
         with pytest.raises(StorageError, match=r"missing or damaged|does not hold"):
             fingerprint.full(repository.path, tree)
 
     def test_wrong_content_under_a_right_name(self, repository: Repository) -> None:
         tree = build(repository)
-        stock.overwrite(repository.path, trees.blob_id(b"Be kind.\n"), b"blob", b"Be evil.\n")
+        stock.overwrite(repository.path, blob_id(b"Be kind.\n"), b"blob", b"Be evil.\n")
         with pytest.raises(StorageError, match="does not hold what its name says") as refused:
             fingerprint.full(repository.path, tree)
         assert refused.value.next_step
 
     def test_a_missing_object(self, repository: Repository) -> None:
         tree = build(repository)
-        stock.loose(repository.path, trees.blob_id(b"Be kind.\n")).unlink()
+        stock.loose(repository.path, blob_id(b"Be kind.\n")).unlink()
         with pytest.raises(StorageError, match="missing or damaged"):
             fingerprint.full(repository.path, tree)
 

@@ -9,11 +9,11 @@ from pygit2.enums import ObjectType
 from state import stock
 from stateguard.errors import StorageError
 from stateguard.model.identity import EMPTY_TREE
-from stateguard.model.tree import DIRECTORY, REGULAR, Entry
+from stateguard.model.tree import DIRECTORY, REGULAR, Entry, blob_id
 from stateguard.state import fingerprint, trees
 from stateguard.state.repository import Repository
 
-X = Entry(REGULAR, trees.blob_id(b"x"))
+X = Entry(REGULAR, blob_id(b"x"))
 
 
 class TestAgreement:
@@ -42,7 +42,7 @@ class TestAgreement:
 
     @given(st.binary())
     def test_blob_ids_are_git_s(self, shared: Repository, content: bytes) -> None:
-        assert trees.blob_id(content) == shared.write(ObjectType.BLOB, content)
+        assert blob_id(content) == shared.write(ObjectType.BLOB, content)
 
 
 @pytest.mark.parametrize("order", [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a/b"), ("a", "a/b/c")])

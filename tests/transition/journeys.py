@@ -22,8 +22,7 @@ class Journey:
         """Bring the system into the state from which it begins."""
 
     def begin(self) -> None:
-        """Begin, and carry out."""
-        raise NotImplementedError
+        """Begin, and carry out; a journey that another process began has nothing left to begin."""
 
     def live(self) -> dict[str, Entry]:
         """Return what lies in the live directory at every path that either state desires."""
