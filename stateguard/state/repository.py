@@ -176,13 +176,14 @@ class Repository:
             StorageError: it is missing or no commit.
         """
         found = self._get(object_id, pygit2.Commit)
+        message = found.read_raw().partition(b"\n\n")[2]  # libgit2 itself leaves out line ends at the beginning
         return CommitView(
             id=str(found.id),
             tree=str(found.tree_id),
             parents=tuple(str(p) for p in found.parent_ids),
             author=_decoded(found.author.raw_name),
             email=_decoded(found.author.raw_email),
-            message=_decoded(found.raw_message),
+            message=_decoded(message),
             committed_at=float(found.commit_time),
         )
 

@@ -43,6 +43,7 @@ def commit(repository: Repository, message: str) -> str:
 class TestCommits:
     @given(MESSAGES)
     @example(HOSTILE)
+    @example("\n")
     @settings(max_examples=15)
     def test_stock_git_verifies_it(self, shared: Repository, message: str) -> None:
         made = commit(shared, message)
