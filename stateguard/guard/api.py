@@ -21,7 +21,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stateguard.errors import NotFoundError, StateguardError, StorageError, UsageProblemError
 from stateguard.guard.client import socket_address
-from stateguard.guard.commands import COMMANDS, Desk
+from stateguard.guard.commands.desk import Desk
+from stateguard.guard.commands.table import COMMANDS
 from stateguard.guard.worker import Job, Worker
 
 _READY_SECONDS = 10.0

@@ -12,7 +12,7 @@ from typing import Any
 from stateguard.errors import StateguardError
 from stateguard.guard.api import Server, application
 from stateguard.guard.applies import Applies
-from stateguard.guard.commands import Desk
+from stateguard.guard.commands.desk import Desk
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.cycle import Cycle
 from stateguard.guard.recover import recover

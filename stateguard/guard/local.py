@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from stateguard.guard.applies import Applies, Say
-from stateguard.guard.commands import COMMANDS, Desk
+from stateguard.guard.commands.desk import Desk
+from stateguard.guard.commands.table import COMMANDS
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.recover import recover
 from stateguard.host.home import Home

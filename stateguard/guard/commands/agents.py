@@ -1,0 +1,52 @@
+"""Commands about single agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stateguard.errors import NotFoundError, RefusedError
+from stateguard.guard import view
+from stateguard.guard.applies import Say
+from stateguard.guard.commands.desk import Command, Desk, actor
+from stateguard.model.graph import start_order, stop_order
+from stateguard.record.audit import Entry
+
+
+def _agent_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+    return {"agents": view.status(desk.guard, pid=desk.pid)["agents"]}
+
+
+def _agent_act(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard, action = desk.guard, str(parameters["action"])
+    agents = guard.system.agents
+    names = list(agents) if parameters.get("all") else [str(n) for n in parameters.get("names", [])]
+    unknown = [n for n in names if n not in agents]
+    if unknown or not names:
+        message = f"there is no agent {unknown[0]!r}" if unknown else "no agent was named"
+        raise NotFoundError(message, next_step=f"agents: {', '.join(sorted(agents)) or 'none'}")
+    by_hand = set(guard.store.marked("stopped") or [])
+    left: list[str] = []
+    if action in ("stop", "restart"):
+        guard.prober.pause(names)
+        for name in [n for n in stop_order(agents) if n in names]:
+            if not guard.runtime.stop(name):
+                left.append(name)
+            say(f"{name} stopped" if name not in left else f"{name} could not be ended")
+        by_hand |= set(names) if action == "stop" else set()
+    guard.store.mark("stopped", sorted(by_hand) or None)
+    if action in ("start", "restart"):
+        for name in [n for n in start_order(agents) if n in names]:
+            guard.runtime.start(agents[name], guard.applied)
+            say(f"{name} started")
+        guard.prober.begin([p.id for p in guard.system.probes if p.agent is None or p.agent in names])
+        guard.store.mark("stopped", sorted(by_hand - set(names)) or None)
+    guard.books.audit.append([Entry("agent", actor(parameters), {"action": action, "agents": names})])
+    if left:
+        raise RefusedError(f"{', '.join(left)} could not be ended", changed="the others were stopped")
+    return _agent_list(desk, parameters, say)
+
+
+COMMANDS: dict[str, Command] = {
+    "agent-list": Command(_agent_list),
+    "agent-act": Command(_agent_act, writes=True),
+}

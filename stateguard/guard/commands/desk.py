@@ -1,0 +1,51 @@
+"""Where commands are answered, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stateguard.errors import UsageProblemError
+from stateguard.guard.applies import Applies, Say
+from stateguard.guard.compose import Guard
+from stateguard.model.identity import person
+from stateguard.model.moment import parse_duration
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where commands are answered: a guard, and the daemon's process id if there is a daemon."""
+
+    guard: Guard
+    applies: Applies
+    pid: int | None
+    conditions: Callable[[], list[dict[str, Any]]]
+
+
+Answering = Callable[[Desk, dict[str, Any], Say], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: what answers it, and whether it may change something (then it waits its turn)."""
+
+    answer: Answering
+    writes: bool = False
+
+
+def actor(parameters: dict[str, Any]) -> str:
+    """Return who asks, as the audit names people."""
+    return person(str(parameters.get("user", "")))
+
+
+def duration(text: str) -> float:
+    """Return a duration in seconds.
+
+    Raises:
+        UsageProblemError: the text is none.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageProblemError(str(error)) from error

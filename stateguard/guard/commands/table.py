@@ -1,0 +1,15 @@
+"""The one table of commands, asked by the control API and by the command line alike."""
+
+from __future__ import annotations
+
+from stateguard.guard.commands import agents, arming, baselines, changing, looking
+from stateguard.guard.commands.desk import Command
+
+COMMANDS: dict[str, Command] = {
+    **looking.COMMANDS,
+    **changing.COMMANDS,
+    **baselines.COMMANDS,
+    **arming.COMMANDS,
+    **agents.COMMANDS,
+}
+"""Name → command. A name is also the path of the control API: ``POST /v1/NAME``."""
