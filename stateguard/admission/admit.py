@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from stateguard.admission.documents import document_problems, is_bounded, is_read, is_seed, positions
+from stateguard.admission.documents import contents, is_bounded, is_read, is_seed, positions
+from stateguard.admission.foreign.reading import Recognised
+from stateguard.admission.foreign.survey import is_foreign
 from stateguard.admission.names import MAX_TARGET_BYTES, collisions, path_problems, shown_path, symlink_problem
 from stateguard.admission.references import reference_problems
 from stateguard.config.problem import Problem
@@ -40,11 +42,15 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong with a tree, what it declares, and the desired paths by which it differs from before."""
+    """What is wrong with a tree, what it declares, and the desired paths by which it differs from before.
+
+    ``recognised`` is what it holds of other tools.
+    """
 
     problems: tuple[Problem, ...]
     system: System | None
     changed: tuple[str, ...]
+    recognised: tuple[Recognised, ...] = ()
 
     @property
     def admitted(self) -> bool:
@@ -89,13 +95,14 @@ class _Judging:
                     self.report(path, "captured-path", message)
         absent = {path for path in sorted(self.fresh) if not self.fits(path)}
         files = self.files(absent)
-        system, found = document_problems(files, None if self.before is None else changed)
-        self.problems.extend(found)
+        said = contents(files, None if self.before is None else changed)
+        system = said.system
+        self.problems.extend(said.problems)
         unread = any(is_declaration(path) and path not in files for path in self.named)
         if system is not None and not unread:
             self.problems.extend(reference_problems(system, self.named.keys(), positions(files)))
         desired = tuple(sorted(path for path in changed if not self.rules.captured(path)))
-        return Verdict(self.worst(), None if unread else system, desired)
+        return Verdict(self.worst(), None if unread else system, desired, said.recognised)
 
     def worst(self) -> tuple[Problem, ...]:
         """Return the problems, sorted, each once, and not more than anybody reads."""
@@ -162,7 +169,7 @@ class _Judging:
         """Return the bytes of what must be read; what is too large for its kind is reported and left out."""
         files: dict[str, bytes] = {}
         for path in sorted(self.named.keys() - absent):
-            if not is_read(path, self.named) or (not is_bounded(path) and path not in self.fresh):
+            if not is_read(path, self.named) or not (self.bounds(path) or is_foreign(path) or path in self.fresh):
                 continue
             mode, identity = self.named[path]
             if mode == SYMLINK:
@@ -174,11 +181,16 @@ class _Judging:
                 files[path] = data
         return files
 
+    def bounds(self, path: str) -> bool:
+        return is_bounded(path, self.named)
+
     def bounded(self, path: str, identity: str) -> bytes | None:
         size = self.size_of(path)
         if size is None or (is_seed(path) and size > MAX_SEED_BYTES):
             return None
-        if size > MAX_BYTES and is_bounded(path):
+        if size > MAX_BYTES and is_foreign(path) and not self.bounds(path):
+            return None  # no tool of that name writes such a file: it is somebody else's
+        if size > MAX_BYTES and self.bounds(path):
             limit = words.size(MAX_BYTES)
             self.report(path, "budget", f"the file has {words.size(size)}, at most {limit} are read; split it")
             return None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
+from stateguard.admission.foreign.reading import Recognised
+from stateguard.admission.foreign.survey import is_foreign, survey
 from stateguard.admission.schema import instance_problems, schema_problems
 from stateguard.config import json, yaml
 from stateguard.config.document import START, Document, Position
@@ -43,22 +46,29 @@ def schema_of(path: str) -> str:
 
 def is_read(path: str, paths: Collection[str]) -> bool:
     """Say whether judging a tree with these paths may need the bytes of this one."""
-    if is_declaration(path) or is_schema(path) or is_seed(path):
+    if is_declaration(path) or is_schema(path) or is_seed(path) or is_foreign(path):
         return True
     if is_config(path):
         return schema_of(path) in paths
     return path.startswith("agents/") and path.endswith(".json")
 
 
-def is_bounded(path: str) -> bool:
-    """Say whether a path is read whole at every judgement, so that its size must be small."""
-    return is_declaration(path) or is_config(path) or is_schema(path)
+def is_bounded(path: str, paths: Collection[str]) -> bool:
+    """Say whether a path is read whole at every judgement of a tree with these paths: its size must be small."""
+    return is_declaration(path) or is_schema(path) or (is_config(path) and schema_of(path) in paths)
 
 
-def document_problems(
-    files: Mapping[str, bytes], changed: Collection[str] | None
-) -> tuple[System | None, list[Problem]]:
-    """Return what files declare, None if that cannot be read, and everything that is wrong in them.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What files declare (None if that cannot be read), what of other tools is among them, and all that is wrong."""
+
+    system: System | None
+    recognised: tuple[Recognised, ...]
+    problems: tuple[Problem, ...]
+
+
+def contents(files: Mapping[str, bytes], changed: Collection[str] | None) -> Contents:
+    """Return what some files say.
 
     Only what ``changed`` (None: everything) concerns is judged, except for the declarations, which are always.
     """
@@ -72,12 +82,10 @@ def document_problems(
     for path in sorted(files):
         if is_seed(path) and (changed is None or path in changed):
             problems.extend(_seed_problems(path, files[path]))
-    if system is not None:
-        cards = [posixpath.join(agent.directory, agent.card) for agent in system.agents.values() if agent.card]
-        for path in cards:
-            if path in files and (changed is None or path in changed):
-                problems.extend(_read(path, files[path])[1])
-    return system, sorted(set(problems))
+    agents = system.agents.values() if system is not None else ()
+    cards = {posixpath.join(agent.directory, agent.card) for agent in agents if agent.card}
+    recognised, found = survey(files, cards, changed)
+    return Contents(system, tuple(recognised), tuple(sorted({*problems, *found})))
 
 
 def _config_problems(files: Mapping[str, bytes], changed: Collection[str] | None) -> list[Problem]:

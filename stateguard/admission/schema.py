@@ -18,6 +18,9 @@ _LOCAL = re.compile(r"#|#/\$defs/[^/%]+")
 _UNSUPPORTED = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$vocabulary")
 _MOST = 20
 
+_SAYS = "x-message"
+"""The keyword by which a schema says in its own words what to do; {value} stands for what was found."""
+
 
 def schema_problems(schema: Document) -> list[Problem]:
     """Return why a schema cannot be used; empty if it can.
@@ -79,7 +82,9 @@ def _violation(document: Document, error: ValidationError) -> Problem:
     extra = _extra(error)
     line, column = document.position((*keys, extra) if extra is not None else keys)
     where = ".".join(str(key) for key in keys)
-    message = f"{where}: {error.message}" if where else error.message
+    said = error.schema.get(_SAYS) if isinstance(error.schema, dict) else None
+    text = said.replace("{value}", shown(error.instance)) if isinstance(said, str) else error.message
+    message = f"{where}: {text}" if where else text
     return Problem(document.path, line, "schema", clipped(message, 300), column)
 
 

@@ -9,6 +9,7 @@ import click
 
 from stateguard.cli.context import home_of, show
 from stateguard.errors import NotFoundError
+from stateguard.text.escape import line
 
 
 @click.command("validate")
@@ -17,6 +18,7 @@ from stateguard.errors import NotFoundError
 def command(ctx: click.Context, place: str) -> int:
     """Check a directory, or a revision of the served repository, as a push of it would be."""
     from stateguard.admission.admit import judge
+    from stateguard.admission.foreign.survey import summary
     from stateguard.config.defaults import default_policy
     from stateguard.guard.admit import tree_reader
     from stateguard.guard.found import read_directory
@@ -37,6 +39,11 @@ def command(ctx: click.Context, place: str) -> int:
         repository = Repository(home.repository)
         commit = repository.commit(repository.resolve(place))
         verdict = judge(tree_reader(repository, commit.tree), None, default_policy())
-    document = {"valid": verdict.admitted, "problems": [p.as_json() for p in verdict.problems]}
-    show(ctx, document, [p.text() for p in verdict.problems] or ["valid"])
+    document = {
+        "valid": verdict.admitted,
+        "problems": [p.as_json() for p in verdict.problems],
+        "recognised": [one.as_json() for one in verdict.recognised],
+    }
+    told = [line(summary(verdict.recognised))] if verdict.recognised else []
+    show(ctx, document, [*([p.text() for p in verdict.problems] or ["valid"]), *told])
     return 0 if verdict.admitted else 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from admission.trees import AGENT, FILES
-from stateguard.admission.documents import document_problems, is_bounded, is_read, positions
+from stateguard.admission.documents import contents, is_bounded, is_read, positions
 from stateguard.config.problem import Problem
 
 SCHEMA = "config/limits.schema.json"
@@ -12,7 +12,7 @@ CONFIG = "config/limits.yaml"
 
 
 def found(files: dict[str, bytes], changed: set[str] | None = None) -> list[Problem]:
-    return document_problems(files, changed)[1]
+    return list(contents(files, changed).problems)
 
 
 def with_schema(schema: object, config: bytes = b"days: 7\n") -> list[Problem]:
@@ -20,16 +20,16 @@ def with_schema(schema: object, config: bytes = b"days: 7\n") -> list[Problem]:
 
 
 def test_good_files_give_a_system() -> None:
-    system, problems = document_problems(FILES, None)
-    assert problems == []
-    assert system is not None
-    assert list(system.agents) == ["a"]
+    said = contents(FILES, None)
+    assert said.problems == ()
+    assert said.system is not None
+    assert list(said.system.agents) == ["a"]
 
 
 def test_bad_declarations_give_none() -> None:
-    system, problems = document_problems({"agents/a/agent.yaml": b"name: a\n", "stateguard.yaml": b"["}, None)
-    assert system is None
-    assert {p.path for p in problems} == {"agents/a/agent.yaml", "stateguard.yaml"}
+    said = contents({"agents/a/agent.yaml": b"name: a\n", "stateguard.yaml": b"["}, None)
+    assert said.system is None
+    assert {p.path for p in said.problems} == {"agents/a/agent.yaml", "stateguard.yaml"}
 
 
 def test_a_config_file_is_held_to_its_schema() -> None:
@@ -127,7 +127,7 @@ def test_seeds_are_one_object_a_line(data: bytes, lines: list[int]) -> None:
 def test_the_card_of_an_agent_is_strict_json() -> None:
     files = {"agents/a/agent.yaml": AGENT + b"card: card.json\n", "agents/a/card.json": b'{"a": 1, "a": 2}'}
     assert [p.code for p in found(files)] == ["duplicate-key"]
-    assert found({**files, "agents/a/card.json": b"{}"}) == []
+    assert {p.code for p in found({**files, "agents/a/card.json": b"{}"})} == {"schema"}
     assert found({"agents/a/agent.yaml": AGENT, "agents/a/card.json": b"nonsense"}) == []
 
 
@@ -154,8 +154,10 @@ def test_which_files_are_read() -> None:
     assert is_read("stateguard.yaml", paths)
     assert not is_read("config/free.yaml", paths)
     assert not is_read("bin/a.json", paths)
-    assert is_bounded(CONFIG)
-    assert not is_bounded("conversations/a.jsonl")
+    assert is_read("crew/agents.yaml", paths)
+    assert is_bounded(CONFIG, paths)
+    assert not is_bounded("config/agents.yaml", paths)
+    assert not is_bounded("conversations/a.jsonl", paths)
 
 
 def test_positions_are_looked_up_when_asked() -> None:
@@ -169,8 +171,8 @@ def test_positions_are_looked_up_when_asked() -> None:
 @given(st.dictionaries(st.sampled_from(sorted(FILES)), st.binary(max_size=60)))
 @example({SCHEMA: b'{"$ref": "#"}', CONFIG: b"a: 1"})
 def test_arbitrary_bytes_never_raise(files: dict[str, bytes]) -> None:
-    system, problems = document_problems({**FILES, **files}, None)
-    assert system is not None or problems
+    said = contents({**FILES, **files}, None)
+    assert said.system is not None or said.problems
 
 
 WORDS = [

@@ -103,8 +103,12 @@ def test_incidents(tiny: Driver) -> None:
 
 
 def test_validate(tiny: Driver) -> None:
-    assert tiny.ask("validate", tiny.work) == {"valid": True, "problems": []}
+    assert tiny.ask("validate", tiny.work) == {"valid": True, "problems": [], "recognised": []}
     assert tiny.ask("validate", "main")["valid"]
+    tiny.edit("mcp.json", '{"mcpServers": {"files": {"command": "npx"}}}')
+    recognised = [{"format": "mcp", "path": "mcp.json", "servers": 1, "stdio": 1}]
+    assert tiny.ask("validate", tiny.work)["recognised"] == recognised
+    assert tiny.must("validate", tiny.work).splitlines() == ["valid", "mcp: 1 server (1 stdio)"]
     tiny.edit("agents/alpha/agent.yaml", "name: alpha\nname: twice\n")
     document = tiny.ask("validate", tiny.work, status=1)
     assert not document["valid"]
