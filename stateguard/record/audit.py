@@ -24,7 +24,8 @@ from stateguard.host.database import Database
 from stateguard.model.identity import AUDIT, ZERO
 from stateguard.state.forward import Signer, signed_commit
 from stateguard.state.repository import RefMove, Repository, split_signature
-from stateguard.trust.ssh import PublicKey, verify
+from stateguard.trust.public import PublicKey
+from stateguard.trust.ssh import verify
 
 _TABLE = "CREATE TABLE IF NOT EXISTS audit_head (one INTEGER PRIMARY KEY CHECK (one=1), commit_id TEXT NOT NULL)"
 _LOST = "CREATE TABLE IF NOT EXISTS audit_lost (commit_id TEXT PRIMARY KEY, noticed_at TEXT NOT NULL)"

@@ -20,7 +20,8 @@ from stateguard.state.repository import RefMove, Repository
 from stateguard.state.snapshot import baseline_ref, write_snapshot
 from stateguard.state.tags import raw_tag, read_tag, write_tag
 from stateguard.trust.keys import PRINCIPAL
-from stateguard.trust.ssh import PublicKey, SigningKey, verify
+from stateguard.trust.public import PublicKey
+from stateguard.trust.ssh import SigningKey, verify
 from stateguard.trust.statement import canonical, check_acceptance, parse
 
 _TABLE = """CREATE TABLE IF NOT EXISTS baseline (

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from stateguard.errors import TrustError
 from stateguard.host import files
-from stateguard.trust.ssh import PublicKey, SigningKey, parse_public
+from stateguard.trust.public import PublicKey, parse_public
+from stateguard.trust.ssh import SigningKey
 
 PRINCIPAL = "guard@stateguard"
 """The name under which the guard's key stands in allowed_signers."""

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given, settings, strategies as st
 
 from stateguard.errors import TrustError
-from stateguard.trust.ssh import GIT_NAMESPACE, PublicKey, SigningKey, parse_public, verify
+from stateguard.trust.public import PublicKey, parse_public
+from stateguard.trust.ssh import GIT_NAMESPACE, SigningKey, verify
 
 KEY, OTHER = SigningKey.generate(), SigningKey.generate()
 BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
@@ -157,37 +158,19 @@ class TestRefusals:
     def test_a_signature_of_another_type_of_key(self, tmp_path: Path) -> None:
         keygen("-q", "-t", "ecdsa", "-N", "", "-f", str(tmp_path / "key"))
         armored = signed_by_stock(tmp_path, CONTENT, "git")
-        with pytest.raises(TrustError, match="malformed"):
+        with pytest.raises(TrustError, match="another key"):
             verify(CONTENT, armored, KEY.public)
 
-    def test_a_key_that_is_no_point(self) -> None:
-        assert not accepted(CONTENT, ARMORED, PublicKey(b"\xff" * 32))
-
-
-class TestPublicKeys:
-    @pytest.mark.parametrize("comment", ["", " me@here", "\tme", " a b c\n"])
-    def test_a_line_with_or_without_comment(self, comment: str) -> None:
-        assert parse_public(KEY.public.line + comment) == KEY.public
-
-    @given(st.text(max_size=80) | st.text(max_size=80).map(lambda rest: "ssh-ed25519 " + rest))
-    @example("ssh-ed25519 AAAA")
-    @example("ssh-ed25519 é")
-    @example("ssh-rsa " + KEY.public.line.split()[1])
-    @settings(max_examples=200)
-    def test_nothing_but_a_trust_error_comes_of_junk(self, line: str) -> None:
-        with pytest.raises(TrustError, match="no ed25519 public key"):
-            parse_public(line)
-
-    @given(st.binary(max_size=80))
-    def test_only_the_exact_bytes_of_a_key_are_read(self, raw: bytes) -> None:
-        line = f"ssh-ed25519 {base64.b64encode(PublicKey(raw).blob).decode()}"
-        if len(raw) == 32:
-            assert parse_public(line).raw == raw
-        else:
-            with pytest.raises(TrustError):
-                parse_public(line)
-        with pytest.raises(TrustError):
-            parse_public(f"ssh-ed25519 {base64.b64encode(PublicKey(raw).blob + b'x').decode()}")
+    def test_base64_that_is_not_the_one_of_its_bytes(self) -> None:
+        """Bits behind the last byte may be anything to a lax reader: then one signature has many texts."""
+        body = ARMORED.split(BEGIN)[1].split(END)[0].strip()
+        last = body.rstrip("=")[-1]
+        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        other = alphabet[alphabet.index(last) ^ 1]
+        changed = body.rstrip("=")[:-1] + other + "=" * body.count("=")
+        assert body.count("="), "the length of this signature leaves such bits"
+        assert base64.b64decode(changed) == base64.b64decode(body)
+        assert not accepted(CONTENT, f"{BEGIN}\n{changed}\n{END}\n")
 
 
 class TestPrivateKeys:
