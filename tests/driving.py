@@ -170,6 +170,7 @@ class Driver:
             self.stop()
         if self.home.exists():
             self.run("--quiet", "agent", "stop", "--all")
+            (self.home / "reserve").unlink(missing_ok=True)  # many homes of many runs would fill the disk
             for pid in processes_in(self.live):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -19,7 +19,7 @@ from stateguard.text.redact import redact
 
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "plan", "rollback", "recover", "baseline", "agent",
-    "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "example", "demo", "hook",
+    "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "doctor", "example", "demo", "hook",
 )  # fmt: skip
 
 _UNEXPECTED = 3

@@ -16,6 +16,7 @@ from stateguard.config.document import Document
 from stateguard.config.problem import InvalidDocument, Problem, clipped, shown
 from stateguard.config.sections import pattern_problem
 from stateguard.model.moment import parse_duration
+from stateguard.model.size import parse_size
 from stateguard.text import words
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -95,6 +96,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Budget = Annotated[int, Field(ge=0, le=1_000_000)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Positive = Annotated[float, Field(gt=0), BeforeValidator(parse_duration)]
+Size = Annotated[int, BeforeValidator(parse_size)]
 Period = Annotated[float, Field(ge=0.05), BeforeValidator(parse_duration)]
 ApiVersion = Literal["stateguard/v1"]
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Literal
 
 from stateguard.config.document import Document
-from stateguard.config.fields import Period, Required, Strict, Text, check
+from stateguard.config.fields import Period, Required, Size, Strict, Text, check
 from stateguard.config.problem import InvalidDocument, Problem
 from stateguard.config.yaml import load
 from stateguard.model.policy import SHIPPED_ARMING, Arming, HostSettings, Trigger
+from stateguard.model.size import MIB, written_size
 
 HOST_FILE = "guard.yaml"
 
@@ -37,6 +38,9 @@ cycle: {cycle}
 
 # How this guard calls itself in messages.
 name: {name}
+
+# Disk set aside in the file "reserve" beside this one, given up when nothing else is left. 0: none.
+reserve: {reserve}
 """
 
 
@@ -59,6 +63,7 @@ class HostModel(Strict):
     arming: ArmingModel | None = None
     cycle: Period = 5.0
     name: Text = ""
+    reserve: Size = 64 * MIB
 
 
 def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
@@ -70,7 +75,9 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
     model = check(HostModel, document, path)
     given = model.arming.model_dump(exclude_none=True) if model.arming else {}
     arming = {**SHIPPED_ARMING, **{Trigger(trigger): Arming(level) for trigger, level in given.items()}}
-    return HostSettings(live=model.live, arming=arming, cycle_seconds=model.cycle, name=model.name)
+    return HostSettings(
+        live=model.live, arming=arming, cycle_seconds=model.cycle, name=model.name, reserve_bytes=model.reserve
+    )
 
 
 def load_host(data: bytes, path: str = HOST_FILE) -> HostSettings:
@@ -94,6 +101,7 @@ def host_document(settings: HostSettings) -> str:
         arming="\n".join(f"  {trigger}: {level}" for trigger, level in levels.items()),
         cycle=f"{settings.cycle_seconds:g}s",
         name=_quoted(settings.name),
+        reserve=written_size(settings.reserve_bytes),
     )
     load_host(_encoded(text))
     return text

@@ -33,30 +33,42 @@ def ask(path: Path, command: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def stream(path: Path, command: str, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def stream(
+    path: Path, command: str, parameters: dict[str, Any], silence_seconds: float = _ANSWER_SECONDS
+) -> Iterator[dict[str, Any]]:
     """Run one command in the guard and yield what it says on the way, then ``{"result": …}``.
 
     Raises:
         GuardDownError: no guard listens.
+        NetworkError: it said nothing for so many seconds, or something that is no answer.
         StateguardError: what the guard raised.
     """
     body = json.dumps(parameters).encode()
     head = f"POST /v1/{command} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     with _connect(path) as connection:
-        connection.sendall(head.encode() + body)
-        with connection.makefile("rb") as answer:
-            status = answer.readline().split()
-            while answer.readline().strip():
-                continue
-            if len(status) < 2 or status[1] != b"200":  # noqa: PLR2004 - protocol, status
-                message = f"the guard answered {b' '.join(status).decode(errors='replace') or 'nothing'}"
-                raise NetworkError(message, changed="unknown", next_step="see: stateguard status")
-            for line in answer:
-                document = json.loads(line)
-                if "error" in document:
-                    raise StateguardError.from_json(document)
-                if document:
-                    yield document
+        connection.settimeout(silence_seconds)
+        try:
+            yield from _conversation(connection, head.encode() + body)
+        except TimeoutError as error:
+            message = f"the guard was silent for {silence_seconds:.0f} s"
+            raise NetworkError(message, changed="unknown", next_step="see: stateguard doctor") from error
+
+
+def _conversation(connection: socket.socket, request: bytes) -> Iterator[dict[str, Any]]:
+    connection.sendall(request)
+    with connection.makefile("rb") as answer:
+        status = answer.readline().split()
+        while answer.readline().strip():
+            continue
+        if len(status) < 2 or status[1] != b"200":  # noqa: PLR2004 - protocol, status
+            message = f"the guard answered {b' '.join(status).decode(errors='replace') or 'nothing'}"
+            raise NetworkError(message, changed="unknown", next_step="see: stateguard status")
+        for line in answer:
+            document = json.loads(line)
+            if "error" in document:
+                raise StateguardError.from_json(document)
+            if document:
+                yield document
 
 
 def _connect(path: Path) -> socket.socket:
@@ -68,7 +80,6 @@ def _connect(path: Path) -> socket.socket:
         connection.close()
         message = f"no guard listens on {path}"
         raise GuardDownError(message, next_step="start it: stateguard run") from error
-    connection.settimeout(_ANSWER_SECONDS)
     return connection
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from stateguard.errors import StateguardError
+from stateguard.errors import StateguardError, StorageError
 from stateguard.guard.api import Server, application
 from stateguard.guard.applies import Applies
 from stateguard.guard.commands.desk import Desk
@@ -20,8 +20,9 @@ from stateguard.guard.worker import Worker
 from stateguard.host.clock import boot_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
-from stateguard.host.logs import failure, log, to_stderr
+from stateguard.host.logs import failure, log, to_stderr, warn
 from stateguard.host.process import session_of
+from stateguard.host.space import keep_reserve
 from stateguard.live.lock import claim
 from stateguard.live.watch import Watcher
 from stateguard.model.transition import Step
@@ -44,11 +45,20 @@ def run(home: Home) -> None:
         guard = compose(home, steps)
         try:
             claim(guard.live, guard.identity, home.root)
+            _reserve(guard)
             daemon = Daemon(guard)
             steps.listener = daemon.worker.progress
             daemon.serve()
         finally:
             guard.close()
+
+
+def _reserve(guard: Guard) -> None:
+    """Set disk space aside; a disk that has none left is no reason not to guard."""
+    try:
+        keep_reserve(guard.home.reserve, guard.settings.reserve_bytes)
+    except StorageError as error:
+        warn("no disk reserve", error=error.message)
 
 
 class Steps:

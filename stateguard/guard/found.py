@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,12 @@ from pygit2.enums import ObjectType
 from stateguard.admission.admit import judge
 from stateguard.config.defaults import default_policy
 from stateguard.config.host import host_document
-from stateguard.config.resources import shipped
 from stateguard.config.state import STATE_FILE
 from stateguard.errors import NotFoundError, RefusedError, StorageError, UsageProblemError
 from stateguard.guard.admit import tree_reader
 from stateguard.guard.applies import Say
 from stateguard.guard.compose import IDENTITY, Guard, compose
+from stateguard.guard.hooks import install_hooks
 from stateguard.host import files
 from stateguard.host.clock import wall_seconds
 from stateguard.host.home import Home
@@ -40,8 +39,6 @@ from stateguard.text.words import count, seconds
 from stateguard.transition.journal import Operation
 from stateguard.transition.prepare import Wish
 from stateguard.trust.keys import create_guard_key
-
-HOOKS = ("pre-receive", "proc-receive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +104,6 @@ def _furnish(founding: Founding) -> None:
     founding.live.mkdir(parents=True, exist_ok=True)
     settings = HostSettings(live=str(founding.live), arming=SHIPPED_ARMING, name=os.uname().nodename)
     files.replace(home.settings, host_document(settings).encode(), 0o600)
-
-
-def install_hooks(repository: Path) -> None:
-    """Put the hooks into a served repository; they name this interpreter by absolute path.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    client = Path(__file__).resolve().parents[1] / "githooks" / "client.py"
-    for name in HOOKS:
-        text = (shipped("hooks") / name).read_text(encoding="utf-8")
-        text = text.replace("@PYTHON@", _quoted(sys.executable)).replace("@CLIENT@", _quoted(str(client)))
-        files.replace(repository / "hooks" / name, text.encode(), 0o755)
-
-
-def _quoted(path: str) -> str:
-    return "'" + path.replace("'", "'\\''") + "'"
 
 
 def _first_commit(guard: Guard, founding: Founding) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stateguard import __version__
 from stateguard.detect.facts import Facts, Seen, findings
 from stateguard.errors import NotFoundError
 from stateguard.guard.compose import Guard
@@ -43,7 +44,13 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
     newest = next((b for b in guard.baselines.all() if b.usable), None)
     suspended = guard.store.marked("suspended")
     return {
-        "guard": {"running": pid is not None, "pid": pid, "home": str(guard.home.root), "live": str(guard.live)},
+        "guard": {
+            "running": pid is not None,
+            "pid": pid,
+            "version": __version__,
+            "home": str(guard.home.root),
+            "live": str(guard.live),
+        },
         "health": str(overall(findings(facts(guard)))) if pid is not None else str(Health.UNKNOWN),
         "revision": applied or None,
         "main": main or None,

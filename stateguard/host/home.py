@@ -69,6 +69,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def reserve(self) -> Path:
+        """Space set aside for when the disk is full."""
+        return self.root / "reserve"
+
+    @property
     def default_live(self) -> Path:
         """The live directory unless guard.yaml names another."""
         return self.root / "live"

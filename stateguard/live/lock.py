@@ -21,7 +21,7 @@ def claim(live: Path, identity: str, home: Path) -> None:
         StorageError: it cannot be written.
     """
     path = live / NAME
-    owner, where = _read(path)
+    owner, where = owner_of(live)
     if owner == identity and where == str(home):
         return
     if owner and owner != identity and Path(where, "guard.yaml").is_file():
@@ -34,9 +34,10 @@ def claim(live: Path, identity: str, home: Path) -> None:
         raise StorageError(message) from error
 
 
-def _read(path: Path) -> tuple[str, str]:
+def owner_of(live: Path) -> tuple[str, str]:
+    """Return the id and the path of the guard home that stands in a live directory; empty if none does."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads((live / NAME).read_bytes())
         return str(document["owner"]), str(document["home"])
     except (OSError, ValueError, KeyError, TypeError):
         return "", ""

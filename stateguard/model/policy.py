@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stateguard.model.agent import AgentSpec, Channel, Probe
+from stateguard.model.size import MIB
 
 
 class Heal(StrEnum):
@@ -96,3 +97,4 @@ class HostSettings:
     arming: dict[Trigger, Arming]
     cycle_seconds: float = 5.0
     name: str = ""
+    reserve_bytes: int = 64 * MIB

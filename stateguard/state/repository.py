@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,31 @@ def _durable() -> dict[str, str]:
     return {"core.fsync": "all"} if version >= _FSYNC_SINCE else {"core.fsyncObjectFiles": "true"}
 
 
+def wanted_settings(*, served: bool) -> dict[str, str]:
+    """Return the git settings of a repository of ours; those of a served one are what keeps pushes guarded."""
+    return _CONFIG | _durable() | (_SERVED if served else {})
+
+
+def configure(path: Path, settings: Mapping[str, str]) -> None:
+    """Write settings into a repository's configuration.
+
+    Raises:
+        StorageError: git could not.
+    """
+    for key, value in settings.items():
+        git(path, "config", "--replace-all", key, value)
+
+
+def settings_of(path: Path) -> dict[str, str]:
+    """Return a repository's own git settings, keys in lower case; of several values the last one.
+
+    Raises:
+        StorageError: the configuration cannot be read.
+    """
+    listed = git(path, "config", "--local", "--list", "--null").decode(errors="replace")
+    return dict(line.partition("\n")[::2] for line in listed.split("\0") if line)
+
+
 @dataclass(frozen=True, slots=True)
 class RefMove:
     """One ref and where it goes: 40 zeros as ``old`` means it must not exist, as ``new`` that it is deleted."""
@@ -86,8 +111,7 @@ class Repository:
             StorageError: git could not.
         """
         git(path, "init", "-q", "--bare", "--initial-branch=main", str(path))
-        for key, value in (_CONFIG | _durable() | (_SERVED if served else {})).items():
-            git(path, "config", key, value)
+        configure(path, wanted_settings(served=served))
         return cls(path)
 
     @property

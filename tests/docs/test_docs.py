@@ -17,7 +17,7 @@ from stateguard.config.host import HostModel
 from stateguard.config.state import StateModel
 from stateguard.detect import failure
 from stateguard.errors import StateguardError
-from stateguard.guard.found import HOOKS
+from stateguard.guard.hooks import HOOKS
 from stateguard.transition.engine import StageError
 
 ROOT = Path(__file__).resolve().parents[2]

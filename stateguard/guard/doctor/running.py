@@ -1,0 +1,74 @@
+"""What runs: the guard, whoever holds its lock, and how far agents are kept from what is the guard's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stateguard import __version__
+from stateguard.errors import GuardDownError, StateguardError
+from stateguard.guard.client import stream
+from stateguard.guard.doctor.finding import Finding, Subject, note, ok, problem, warning
+from stateguard.host.home import Home
+from stateguard.host.lock import WriterLock, held
+
+_PATIENCE_SECONDS = 5.0
+
+
+def daemon(subject: Subject) -> Iterator[Finding]:
+    """Look whether a guard runs, answers, and is of this version."""
+    if subject.home is None:
+        return
+    role, pid = WriterLock(subject.home.writer_lock, "doctor").holder()
+    locked = held(subject.home.writer_lock)
+    try:
+        status = _status(subject.home)
+    except GuardDownError:
+        yield _away(subject.home, role if locked else "", pid)
+        return
+    except StateguardError as error:
+        message = f"the guard (process {pid}) does not answer as it should: {error.message}"
+        yield problem("guard", message, f"kill {pid}, then stateguard run; agents keep running")
+        return
+    guard = status["guard"]
+    if guard.get("version") != __version__:
+        message = f"the running guard is version {guard.get('version', 'unknown')}, this is {__version__}"
+        yield warning("guard", message, f"kill {guard['pid']}, then stateguard run; agents keep running")
+    else:
+        yield ok("guard", f"the guard runs (process {guard['pid']}) and answers; the system is {status['health']}")
+    if status["suspended"]:
+        yield note("guard", "the guard is suspended: it watches and does nothing", "stateguard resume")
+
+
+def _status(home: Home) -> dict[str, Any]:
+    for document in stream(home.socket, "status", {}, _PATIENCE_SECONDS):
+        if "result" in document:
+            found: dict[str, Any] = document["result"]
+            return found
+    message = "it ended before it answered"
+    raise StateguardError(message)
+
+
+def _away(home: Home, role: str, pid: int) -> Finding:
+    if role == "daemon":
+        message = (
+            f"a guard (process {pid}) holds the lock, but nobody listens on {home.socket}: it starts, stops or hangs"
+        )
+        return problem("guard", message, f"kill {pid}, then stateguard run; agents keep running")
+    if role:
+        return note("guard", f"no guard runs; {role} (process {pid}) is writing")
+    message = "no guard runs: nothing is watched, and what is pushed waits"
+    left = "; the socket of one that was killed is still there" if home.socket.exists() else ""
+    return warning("guard", message + left, f"stateguard --home {home.root} run")
+
+
+def confinement(subject: Subject) -> Iterator[Finding]:
+    """Name the mode in which agents run."""
+    if subject.home is None:
+        return
+    message = "agents run as the guard's own user and are not confined: they could read its keys and write its home"
+    if subject.home.root.stat().st_uid == 0:
+        mend = "make the home as a user of its own: sudo -u USER stateguard init"
+        yield warning("confinement", f"{message}; that user is root", mend)
+    else:
+        yield note("confinement", message, "push only what you would run yourself")

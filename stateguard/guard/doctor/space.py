@@ -1,0 +1,60 @@
+"""Space on the disks, and the reserve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stateguard.guard.doctor.finding import Finding, Mending, Subject, note, ok, problem, warning
+from stateguard.host.home import Home
+from stateguard.host.space import Space, keep_reserve, reserved_bytes, space_at
+from stateguard.model.size import MIB
+from stateguard.text.words import size
+
+_LEAST_BYTES, _ENOUGH_BYTES = 100 * MIB, 1024 * MIB
+_LEAST_INODES, _ENOUGH_INODES = 1000, 20000
+
+
+def space(subject: Subject) -> Iterator[Finding]:
+    """Look how much is left where the home and the live directory lie."""
+    if subject.home is None:
+        return
+    seen: set[int] = set()
+    for place in (subject.home.root, subject.live):
+        if place is None or not place.is_dir():
+            continue
+        left = space_at(place)
+        if left.device not in seen:
+            seen.add(left.device)
+            yield judge(str(place), left)
+
+
+def judge(place: str, left: Space) -> Finding:
+    """Judge the space that is left in one place."""
+    message = f"{size(left.free_bytes)} of {size(left.total_bytes)} free at {place}"
+    counted = left.total_inodes > 0
+    if left.free_bytes < _LEAST_BYTES or (counted and left.free_inodes < _LEAST_INODES):
+        inodes = f", {left.free_inodes} inodes" if counted else ""
+        return problem("space", f"{message}{inodes}: pushes and rollbacks may fail", f"df -h {place}; df -i {place}")
+    if left.free_bytes < _ENOUGH_BYTES or (counted and left.free_inodes < _ENOUGH_INODES):
+        return warning("space", f"{message}: it will not last", f"df -h {place}; df -i {place}")
+    return ok("space", message)
+
+
+def reserve(subject: Subject) -> Iterator[Finding]:
+    """Look whether as much is set aside as guard.yaml says."""
+    if subject.home is None or subject.settings is None:
+        return
+    wanted, path = subject.settings.reserve_bytes, subject.home.reserve
+    held = reserved_bytes(path)
+    if wanted == 0:
+        mend = f"set reserve: 64MiB in {subject.home.settings}"
+        yield note("reserve", "no disk is set aside; a full one can keep a rollback from being written down", mend)
+    elif held >= wanted:
+        yield ok("reserve", f"{size(held)} of disk are set aside")
+    else:
+        message = f"{size(held)} of disk are set aside instead of {size(wanted)}; the guard does so when it starts"
+        yield warning("reserve", message, "stateguard doctor --fix", _setting_aside(subject.home, wanted))
+
+
+def _setting_aside(home: Home, wanted: int) -> Mending:
+    return lambda: keep_reserve(home.reserve, wanted)

@@ -1,0 +1,95 @@
+"""Space on the disk: how much is left, and a reserve that is given up when nothing else is left."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from stateguard.errors import StorageError
+from stateguard.host import files
+
+_BLOCK_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a file system has left for those who are not root. ``total_inodes`` is 0 where it counts none."""
+
+    free_bytes: int
+    total_bytes: int
+    free_inodes: int
+    total_inodes: int
+    device: int
+
+
+def space_at(path: Path) -> Space:
+    """Return what is left where a path lies.
+
+    Raises:
+        OSError: there is nothing at the path.
+    """
+    found = os.statvfs(path)
+    return Space(
+        found.f_bavail * found.f_frsize,
+        found.f_blocks * found.f_frsize,
+        found.f_favail,
+        found.f_files,
+        os.stat(path).st_dev,
+    )
+
+
+def reserved_bytes(path: Path) -> int:
+    """Return how much disk the reserve file really occupies; 0 if there is none."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return 0
+    return found.st_blocks * _BLOCK_BYTES
+
+
+def keep_reserve(path: Path, size_bytes: int) -> None:
+    """Make the reserve file occupy so many bytes of the disk; 0 removes it.
+
+    Raises:
+        StorageError: the disk has not that much left; what was reserved before is kept.
+    """
+    if size_bytes == 0:
+        give_up_reserve(path)
+        return
+    if reserved_bytes(path) >= size_bytes and path.stat().st_size == size_bytes:
+        return
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            _occupy(descriptor, size_bytes)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        message = f"no {size_bytes} bytes could be set aside in {path}: {error.strerror}"
+        raise StorageError(
+            message, next_step="free space on that disk, or set a smaller reserve in guard.yaml"
+        ) from error
+
+
+def _occupy(descriptor: int, size_bytes: int) -> None:
+    before = os.fstat(descriptor).st_size
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    except OSError:
+        os.ftruncate(descriptor, before)  # what was had of it by then must not fill the disk
+        raise
+    os.ftruncate(descriptor, size_bytes)
+    os.fsync(descriptor)
+
+
+def give_up_reserve(path: Path) -> int:
+    """Remove the reserve file, so that what must be written finds room; returns the bytes that were freed.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    freed = reserved_bytes(path)
+    with files.open_root(path.parent) as directory:
+        files.remove_at(directory, path.name)
+    return freed
