@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sqlite3
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from stateguard.config.sections import PathRules
 from stateguard.host import files
-from stateguard.host.clock import boot_seconds, wall_seconds
+from stateguard.host.clock import wall_seconds
+from stateguard.live import database
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry, blob_id
 
 Store = Callable[[bytes], str]
@@ -31,7 +28,6 @@ CEILING_BYTES = 100 * 1024 * 1024
 _RACY_NANOSECONDS = 50_000_000
 _CHANGED_AT = slice(3, None, 5)
 """Where a signature holds times of change: the file's own, and that of a log beside it."""
-_SQLITE = b"SQLite format 3\0"
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -75,7 +71,7 @@ class Scanner:
         *parts, name = path.split("/")
         with files.open_root(self.root) as root, files.open_directory(root, tuple(parts)) as directory:
             found = files.read_at(directory, name)[0]
-        return settled(path, found, self.root / path) if self.rules.captured(path) else found
+            return settled(directory, name, found) if self.rules.captured(path) else found
 
     def captured(self) -> tuple[list[str], list[str]]:
         """Return the captured paths that exist, and those too large to keep; both sorted."""
@@ -140,6 +136,8 @@ class Scanner:
                     return seen.entry
                 hashed_at = wall_seconds() * 1e9
                 content, found = files.read_at(directory, name)
+                if self.rules.captured(path) and stat.S_ISREG(found.st_mode):
+                    content = settled(directory, name, content)
         except IsADirectoryError:
             return OBSTACLE
         except OSError as error:
@@ -148,8 +146,6 @@ class Scanner:
             if error.errno == errno.EINVAL:
                 return OBSTACLE
             raise
-        if self.rules.captured(path):
-            content = settled(path, content, self.root / path)
         entry = Entry(_mode(found), store(content) if store else blob_id(content))
         self._seen[path] = _Seen(signature, hashed_at, entry)
         return entry
@@ -163,43 +159,17 @@ class Scanner:
         return found
 
 
-def settled(path: str, content: bytes, file: Path, patience_seconds: float = 10.0) -> bytes:
+def settled(directory: int, name: str, content: bytes) -> bytes:
     """Return the part of a captured file that is complete while somebody is writing it.
 
-    JSON lines are cut at the last line end; a SQLite database is copied through SQLite's backup API, a damaged
-    one as it is.
+    JSON lines are cut at the last line end; of a SQLite database everything that was committed is taken.
 
     Raises:
-        OSError: somebody kept the database locked for longer than our patience, or there is no room for a copy.
+        OSError: a database was written all the time for longer than our patience, or there is no room for a copy.
     """
-    if path.endswith(".jsonl"):
+    if name.endswith(".jsonl"):
         return content[: content.rfind(b"\n") + 1]
-    if not content.startswith(_SQLITE):
-        return content
-    try:
-        return _database(file, patience_seconds)
-    except sqlite3.OperationalError as error:
-        raise OSError(errno.EBUSY, f"the database cannot be copied: {error}", str(file)) from error
-    except sqlite3.DatabaseError:
-        return content
-
-
-def _database(file: Path, patience_seconds: float) -> bytes:
-    give_up_at = boot_seconds() + patience_seconds
-
-    def waited(_status: int, _remaining: int, _total: int) -> None:
-        if boot_seconds() > give_up_at:
-            raise TimeoutError(errno.ETIMEDOUT, "the database stayed locked", str(file))
-
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "copy"
-        source = f"file:{quote(file.as_posix())}?mode=ro"
-        with (
-            closing(sqlite3.connect(source, uri=True, timeout=patience_seconds)) as live,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            live.backup(target, progress=waited, sleep=0.01)
-        return copy.read_bytes()
+    return database.image(directory, name) if database.is_database(content) else content
 
 
 def _mode(found: os.stat_result) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from stateguard import faults
 from stateguard.errors import StorageError
 from stateguard.host import files
+from stateguard.live import database
 from stateguard.model.tree import EXECUTABLE, SYMLINK, Entry, parents
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -23,7 +24,8 @@ def make_equal(root: Path, paths: Iterable[tuple[str, Entry | None]], read: Read
     """Make every path hold its entry (None: nothing); returns how many had to be touched.
 
     Removals come first, so that a directory can take the place of a file. Replaced files keep owner and
-    permission bits, of which git versions only the executable one. Directories that a removal leaves empty go.
+    permission bits, of which git versions only the executable one. Directories that a removal leaves empty go, and
+    so do the logs beside a SQLite database: they belong to the bytes that are replaced.
 
     Raises:
         StorageError: the disk refused, or something stands in the way that is not ours to remove.
@@ -74,6 +76,8 @@ def _remove(top: int, path: str) -> int:
         with files.open_directory(top, tuple(parts)) as directory:
             if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
                 return 0
+            if database.lies_at(directory, name):
+                database.forget_logs(directory, name)
             files.remove_at(directory, name)
             removed = 1
     except OSError as error:
@@ -103,13 +107,14 @@ def _put(top: int, path: str, entry: Entry, read: Read) -> int:
         owner = _owner(os.fstat(directory))
         bits = 0o755 if entry.mode == EXECUTABLE else 0o644
         content = read(entry.id)
+        spoiling = database.forget_logs(directory, name) if database.is_database(content) else 0
         try:
             present, found = files.read_at(directory, name)
         except FileNotFoundError:
             present, found = b"", None
         if found is not None:
             if present == content and _same_kind(found, entry):
-                return 0
+                return min(spoiling, 1)
             owner = _owner(found)
             if stat.S_ISREG(found.st_mode):
                 bits = _bits(found.st_mode, executable=entry.mode == EXECUTABLE)
