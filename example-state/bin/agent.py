@@ -32,17 +32,22 @@ def open_server(specification: Path) -> AgentServer:
     return AgentServer(port, agent)
 
 
-def serve(server: AgentServer) -> None:
-    """Serve until a stop signal arrives."""
-    name = server.agent.name
+def serve(server: AgentServer) -> int:
+    """Serve until a stop signal arrives; return the exit status."""
+    name, memory = server.agent.name, server.agent.memory
     worker = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,))
     worker.start()
     say(name, f"listening on 127.0.0.1:{server.server_port}")
+    if memory:
+        say(name, f"remembers {memory.remembered} turns")
     received = signal.sigwait(_STOP_SIGNALS)
     server.shutdown()
     server.server_close()
     worker.join()
-    say(name, f"stopped by {signal.Signals(received).name}")
+    if memory:
+        memory.close()
+    say(name, f"gave up: {server.gave_up}" if server.gave_up else f"stopped by {signal.Signals(received).name}")
+    return 1 if server.gave_up else 0
 
 
 def main(arguments: list[str]) -> int:
@@ -57,8 +62,7 @@ def main(arguments: list[str]) -> int:
     except (ValueError, OSError, OverflowError) as error:
         say(specification.parent.name, f"cannot start: {error}")
         return 1
-    serve(server)
-    return 0
+    return serve(server)
 
 
 if __name__ == "__main__":

@@ -6,42 +6,56 @@ from pathlib import Path
 
 import click
 
-from stateguard.cli.context import show
+from stateguard.cli.context import show, table
 
 
 @click.command("example")
-@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR", required=False)
 @click.option("--scenario", metavar="NAME", help="Make this bad change in DIR, a copy or a clone of the example.")
+@click.option("--list", "listed", is_flag=True, help="List the scenarios.")
 @click.pass_context
-def command(ctx: click.Context, directory: Path, scenario: str | None) -> None:
+def command(ctx: click.Context, directory: Path | None, scenario: str | None, listed: bool) -> None:
     """Copy the meal-planning system to DIR, on ports that are free; or break it there on purpose."""
-    from stateguard.demo.example import copy_example, play, scenarios
+    from stateguard.demo.example import copy_example, scenarios
 
+    if listed:
+        if directory is not None or scenario is not None:
+            raise click.UsageError("--list takes no directory and no scenario", ctx)
+        _list(ctx)
+        return
+    if directory is None:
+        raise click.UsageError("Missing argument 'DIR'.", ctx)
     if scenario is not None:
-        told = play(directory, scenario)
-        show(
-            ctx,
-            told,
-            [
-                str(told["summary"]),
-                f"changed: {', '.join(told['changed'])}",
-                f"expected: {_expected(told['expected'])}",
-            ],
-        )
+        _break(ctx, directory, scenario)
         return
     ports = copy_example(directory)
-    names = scenarios()
-    document = {"directory": str(directory), "ports": ports, "scenarios": names}
+    document = {"directory": str(directory), "ports": ports, "scenarios": scenarios()}
     lines = [
         f"copied to {directory}, agents on ports {', '.join(map(str, ports))}",
         f"next: stateguard --home DIR init --from {directory}",
-        f"break it later, in a clone: stateguard example CLONE --scenario {'|'.join(names)}",
+        "break it later, in a clone: stateguard example CLONE --scenario NAME; see: stateguard example --list",
     ]
     show(ctx, document, lines)
 
 
-def _expected(told: dict[str, str]) -> str:
-    """Return in words what a scenario says should happen to a push of it."""
-    if told["push"] == "rejected":
-        return f"git push is rejected ({told['reason']}), main does not move, the system is put back"
-    return "git push is accepted; it fails soon after, and the guard goes back by a forward commit"
+def _list(ctx: click.Context) -> None:
+    from stateguard.demo.example import scenario, scenarios
+
+    told = [scenario(name) for name in scenarios()]
+    document = {"scenarios": [{"name": s.name, "summary": s.summary, "in_words": s.expect.words()} for s in told]}
+    show(ctx, document, table([(s.name, s.summary) for s in told], ("SCENARIO", "WHAT HAPPENS")))
+
+
+def _break(ctx: click.Context, directory: Path, name: str) -> None:
+    from stateguard.demo.example import play
+
+    told = play(directory, name)
+    lines = [
+        told["summary"],
+        f"changed:  {', '.join(told['changed'])}",
+        *(f"first:    {step}" for step in told["before"]),
+        "then:     git add -A, git commit -m MESSAGE, git push",
+        *(f"then:     {step}" for step in told["after"]),
+        f"expected: {told['in_words']}",
+    ]
+    show(ctx, told, lines)

@@ -7,14 +7,15 @@ import re
 import shutil
 import socket
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from stateguard.config.resources import shipped
-from stateguard.config.yaml import load
+from stateguard.demo.scenario import SCENARIO_FILE, Change, Scenario, read_scenario
 from stateguard.errors import NotFoundError, RefusedError
 
 _PORTS = re.compile(r"\b910[1-6]\b")
 _SHIPPED_PORTS = tuple(range(9101, 9107))
+_PROVIDER_PORT = "9107"
 _LOWEST, _TRIES = 10000, 500
 _LEFT_OUT = ("scenarios", "__pycache__", "README.md")
 
@@ -67,10 +68,10 @@ def _is_free(port: int) -> bool:
 
 def scenarios() -> list[str]:
     """Return the names of the scenarios."""
-    return sorted(p.name for p in (shipped("example-state") / "scenarios").iterdir() if (p / "scenario.yaml").is_file())
+    return sorted(p.name for p in (shipped("example-state") / "scenarios").iterdir() if (p / SCENARIO_FILE).is_file())
 
 
-def scenario(name: str) -> dict[str, Any]:
+def scenario(name: str) -> Scenario:
     """Return what a scenario changes and what should happen.
 
     Raises:
@@ -78,8 +79,7 @@ def scenario(name: str) -> dict[str, Any]:
     """
     if name not in scenarios():
         raise NotFoundError(f"there is no scenario {name!r}", next_step=f"scenarios: {', '.join(scenarios())}")
-    path = shipped("example-state") / "scenarios" / name / "scenario.yaml"
-    return cast("dict[str, Any]", load(path.read_bytes(), path.name).value)
+    return read_scenario(shipped("example-state") / "scenarios" / name / SCENARIO_FILE)
 
 
 def play(directory: Path, name: str) -> dict[str, Any]:
@@ -90,13 +90,29 @@ def play(directory: Path, name: str) -> dict[str, Any]:
         RefusedError: the directory is no copy of the example, or holds the change already.
     """
     told = scenario(name)
-    edits = []
-    for change in told["change"]:
-        path = directory / change["path"]
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if text.count(change["find"]) != 1:
-            raise RefusedError(f"{path} is not as the example has it", next_step="use a fresh clone of the example")
-        edits.append((path, text.replace(change["find"], change["replace"])))
-    for path, text in edits:
+    texts: dict[Path, str] = {}
+    for change in told.change:
+        path = directory / change.path
+        texts[path] = _edited(path, texts.get(path), change)
+    for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
-    return {"summary": told["summary"], "changed": [c["path"] for c in told["change"]], "expected": told["expect"]}
+    return {
+        "summary": told.summary,
+        "story": told.story.strip(),
+        "changed": [str(path.relative_to(directory)) for path in texts],
+        "before": [step.words() for step in told.before],
+        "after": [step.words() for step in told.after],
+        "expected": told.expect.model_dump(),
+        "in_words": told.expect.words(),
+    }
+
+
+def _edited(path: Path, text: str | None, change: Change) -> str:
+    """Return the text of a file after one more edit; ``text`` is what earlier edits made of it."""
+    if text is None and path.is_file():
+        text = path.read_text(encoding="utf-8")
+    if change.find is not None and change.replace is not None and text is not None and text.count(change.find) == 1:
+        return text.replace(change.find, change.replace)
+    if change.add is not None and text is None and path.parent.is_dir():
+        return change.add.replace(_PROVIDER_PORT, str(free_ports(1)[0]))
+    raise RefusedError(f"{path} is not as the example has it", next_step="use a fresh clone of the example")

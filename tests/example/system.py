@@ -15,6 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from stateguard.demo.example import play
+
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "example-state"
 NAMES: Final = (
     "parent",
@@ -59,12 +61,8 @@ class System:
             path.write_text(text)
 
     def edit(self, scenario: str) -> None:
-        """Apply the change of a scenario, whose text must occur once."""
-        change = read_scenario(scenario)
-        path = self.root / change["path"]
-        text = path.read_text()
-        assert text.count(change["find"]) == 1
-        path.write_text(text.replace(change["find"], change["replace"]))
+        """Make the change of a scenario."""
+        play(self.root, scenario)
 
     def start(self, name: str) -> subprocess.Popen[str]:
         """Start an agent with the environment that its specification gives."""
@@ -147,10 +145,3 @@ class System:
         )
         assert not done.stderr
         return done.returncode, done.stdout.strip()
-
-
-def read_scenario(name: str) -> dict[str, str]:
-    """Return the values of a scenario, whatever their depth."""
-    text = (EXAMPLE / "scenarios" / name / "scenario.yaml").read_text()
-    pairs = re.findall(r"^[ -]*(\w+): (.+)$", text, re.MULTILINE)
-    return {key: value.strip('"') for key, value in pairs}

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .system import DEADLINE, EXAMPLE, NAMES
+from .test_memory import remembered
 
 if TYPE_CHECKING:
     from .system import System
@@ -41,9 +42,11 @@ def test_probes_leave_no_trace(system: System) -> None:
     seed = (EXAMPLE / "conversations" / "parent.jsonl").read_text()
     system.start_all()
     assert system.probe()[0] == 0
-    files = list((system.root / "conversations").iterdir())
-    assert [path.name for path in files] == ["parent.jsonl"]
+    assert system.stop("shopping") == 0
+    files = sorted((system.root / "conversations").iterdir())
+    assert [path.name for path in files] == ["parent.jsonl", "shopping.db"]
     assert files[0].read_text() == seed
+    assert remembered(files[1]) == []
 
 
 def test_bad_requests_are_answered(system: System) -> None:

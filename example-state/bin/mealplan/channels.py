@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mealplan.flat import read_flat
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+OUTSIDE = "external"
+"""Whom a channel names that leads out of the system."""
 
 
 class AgentError(Exception):
@@ -25,11 +31,12 @@ class AgentError(Exception):
 
 @dataclass(frozen=True)
 class Channel:
-    """One way from an agent to another."""
+    """One way from an agent to another; where there are two endpoints, they take turns."""
 
     sender: str
     receiver: str
-    endpoint: str
+    endpoints: tuple[str, ...]
+    message_format: str
 
 
 def read_channels(directory: Path) -> list[Channel]:
@@ -41,7 +48,8 @@ def read_channels(directory: Path) -> list[Channel]:
             Channel(
                 sender=values.get("from", ""),
                 receiver=values.get("to", ""),
-                endpoint=values.get("endpoint", ""),
+                endpoints=tuple(values[key] for key in ("endpoint", "second_endpoint") if key in values),
+                message_format=values.get("message_format", ""),
             )
         )
     return channels
@@ -83,17 +91,23 @@ class Directory:
     owner: str
     channels: list[Channel]
     timeout: float
+    turns: Iterator[int] = field(default_factory=itertools.count)
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a channel to a named agent."""
+        return any(c.endpoints for c in self.channels if (c.sender, c.receiver) == (self.owner, name))
 
     def ask(self, name: str, message: dict[str, Any]) -> dict[str, Any]:
         """Ask a named agent."""
         for channel in self.channels:
-            if (channel.sender, channel.receiver) == (self.owner, name):
-                return post(channel.endpoint, message, self.timeout)
+            if (channel.sender, channel.receiver) == (self.owner, name) and channel.endpoints:
+                endpoint = channel.endpoints[next(self.turns) % len(channel.endpoints)]
+                return post(endpoint, message | {"format": channel.message_format}, self.timeout)
         raise AgentError(502, f"{self.owner} has no channel to {name}")
 
     def ask_next(self, message: dict[str, Any]) -> dict[str, Any]:
         """Ask the agent at the end of this agent's only channel."""
-        receivers = [c.receiver for c in self.channels if c.sender == self.owner]
+        receivers = [c.receiver for c in self.channels if c.sender == self.owner and c.receiver != OUTSIDE]
         if len(receivers) != 1:
             reason = f"{self.owner} has {len(receivers)} channels, needs one"
             raise AgentError(502, reason)

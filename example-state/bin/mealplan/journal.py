@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from mealplan.memory import now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ class Journal:
         """Add one turn with a single write, so that lines never mix."""
         turn = {
             "id": uuid.uuid4().hex,
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "at": now(),
             "role": role,
             "content": content,
             "conversation": conversation,

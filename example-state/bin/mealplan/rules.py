@@ -18,6 +18,7 @@ _FIBRE = re.compile(rf"Fibre: at least {_NUMBER} g\b")
 _MEALS = re.compile(r"Meals: (\w+(?:, \w+)*)")
 _OPTIONS = re.compile(r"Options: (\d+) for each meal\b")
 _OBJECTIVE = re.compile(r"Minimise: (cost|minutes|sodium|kcal)\b")
+_OBEYS = re.compile(r"^- Limits that users name go first\b", re.MULTILINE)
 _ROUTE = re.compile(r'^- "([^"\n]+)": ask (\w+(?:, then \w+)*)', re.MULTILINE)
 
 
@@ -64,6 +65,11 @@ def parse_budget(prompt: str) -> Budget:
         sodium_max_mg=_first(_SODIUM, prompt),
         fibre_min_g=_first(_FIBRE, prompt),
     )
+
+
+def obeys_users(prompt: str) -> bool:
+    """Say whether the prompt lets users overrule its limits."""
+    return _OBEYS.search(prompt) is not None
 
 
 def parse_menu(prompt: str) -> Menu:

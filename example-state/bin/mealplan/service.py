@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,7 +14,8 @@ from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 
 from mealplan.channels import AgentError
-from mealplan.roles import answer
+from mealplan.process import resident_mb
+from mealplan.roles import answer, understands
 
 if TYPE_CHECKING:
     from mealplan.roles import Agent
@@ -55,6 +58,7 @@ class AgentServer(ThreadingHTTPServer):
         """Listen on the loopback interface."""
         self.agent = agent
         self.counters = Counters()
+        self.gave_up = ""
         super().__init__(("127.0.0.1", port), Handler)
 
     def server_bind(self) -> None:
@@ -64,8 +68,8 @@ class AgentServer(ThreadingHTTPServer):
 
     def not_ready(self) -> str | None:
         """Return why the agent cannot work, or None when it can."""
-        if self.counters.requests >= self.agent.quota:
-            return f"request quota of {self.agent.quota} used up"
+        if self.counters.requests >= self.agent.settings.quota:
+            return f"request quota of {self.agent.settings.quota} used up"
         return None
 
     def metrics(self) -> str:
@@ -89,7 +93,7 @@ class AgentServer(ThreadingHTTPServer):
     def serve_message(self, message: dict[str, Any]) -> dict[str, Any]:
         """Answer one message within the quota, and count it."""
         name = self.agent.name
-        if not self.counters.admit(self.agent.quota):
+        if not self.counters.admit(self.agent.settings.quota):
             raise AgentError(429, f"{name}: {self.not_ready()}")
         started, failed = time.monotonic(), True
         try:
@@ -101,7 +105,15 @@ class AgentServer(ThreadingHTTPServer):
             raise AgentError(400, f"{name}: malformed: {error!r}") from error
         finally:
             self.counters.finish(time.monotonic() - started, failed=failed)
+        self._watch_memory()
         return result
+
+    def _watch_memory(self) -> None:
+        """End this process when it has grown too large, as a container's limit would."""
+        limit, used = self.agent.settings.memory_limit_mb, resident_mb()
+        if used > limit and not self.gave_up:
+            self.gave_up = f"{used:.0f} MB of memory, the limit is {limit:g} MB"
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -111,9 +123,13 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 3
 
     def do_GET(self) -> None:
-        """Answer /health and /metrics."""
-        if self.path == "/health":
+        """Answer /health and /metrics; ``/health?format=2`` asks whether messages of a format are understood."""
+        path, _, query = self.path.partition("?")
+        if path == "/health":
+            asked = query.removeprefix("format=")
             reason = self.server.not_ready()
+            if reason is None and not understands(asked):
+                reason = f"message format {asked!r} is not understood"
             if reason is None:
                 self._send_json(HTTPStatus.OK, {"status": "ready"})
             else:
