@@ -19,7 +19,8 @@ from stateguard.text.redact import redact
 
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "plan", "rollback", "recover", "baseline", "agent",
-    "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "doctor", "example", "demo", "hook",
+    "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming",
+    "doctor", "metrics", "example", "demo", "hook",
 )  # fmt: skip
 
 _UNEXPECTED = 3

@@ -1,4 +1,7 @@
-"""The control API: ``POST /v1/COMMAND`` with a JSON document; answers JSON lines, the last one the result."""
+"""The control API: ``POST /v1/COMMAND`` with a JSON document; answers JSON lines, the last one the result.
+
+``GET /metrics`` answers as Prometheus scrapes.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -50,7 +54,18 @@ def application(desk: Callable[[], Desk], worker: Worker) -> Starlette:
             _lines(worker.submit(work) if found.writes else _done(work)), media_type="application/json"
         )
 
-    return Starlette(routes=[Route("/v1/{name}", command, methods=["POST"])])
+    def metrics(_request: Request) -> Response:
+        try:
+            return Response(desk().metrics(), media_type=CONTENT_TYPE_LATEST)
+        except StateguardError as error:
+            return PlainTextResponse(error.message, status_code=503)
+
+    return Starlette(
+        routes=[
+            Route("/v1/{name}", command, methods=["POST"]),
+            Route("/metrics", metrics, methods=["GET"]),  # no coroutine: it runs in a thread, aside of the answers
+        ]
+    )
 
 
 def _done(work: Callable[[Callable[[str], None]], dict[str, Any]]) -> Job:

@@ -35,6 +35,7 @@ class Cycle:
         self._well_since: float | None = None
         self._refused_until = 0.0
         self.conditions: tuple[Condition, ...] = ()
+        self.drifted = 0
 
     def turn(self) -> None:
         """Look once, and do what follows.
@@ -48,7 +49,7 @@ class Cycle:
         seen = self._observe()
         found = conditions(seen)
         self._respond(seen, found)
-        self._record(found, began)
+        self._record(found, len(seen.drift), began)
 
     def next_due_seconds(self) -> float:
         """Return how long the guard may wait before it must look again."""
@@ -158,10 +159,10 @@ class Cycle:
             self._guard.store.mark("stopped", down or None)
         return bool(down)
 
-    def _record(self, found: tuple[Condition, ...], began: float) -> None:
+    def _record(self, found: tuple[Condition, ...], drifted: int, began: float) -> None:
         if {c.key for c in found} != {c.key for c in self.conditions}:
             log("conditions", now=[f"{c.type} {c.component}: {c.message}" for c in found])
-        self.conditions = found
+        self.conditions, self.drifted = found, drifted
         took, limit = boot_seconds() - began, self._guard.settings.cycle_seconds
         if took > 2 * limit and not self._guard.operations.engine.current:
             warn("a cycle overran", seconds=round(took, 3), limit_seconds=limit)

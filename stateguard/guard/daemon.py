@@ -15,6 +15,8 @@ from stateguard.guard.applies import Applies
 from stateguard.guard.commands.desk import Desk
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.cycle import Cycle
+from stateguard.guard.metrics.instruments import Instruments
+from stateguard.guard.metrics.source import Pulse
 from stateguard.guard.recover import recover
 from stateguard.guard.worker import Worker
 from stateguard.host.clock import boot_seconds
@@ -83,6 +85,8 @@ class Daemon:
         self._watcher = Watcher(guard.live, guard.scanner().rules, guard.wake.set)
         self._cycle = Cycle(guard, self._applies, self._watcher)
         self.worker = Worker(guard.wake, self._busy_with)
+        pulse = Pulse(lambda: self.worker.waiting, lambda: self.worker.busy, lambda: self._cycle.drifted)
+        self._instruments = Instruments(guard, pulse)
         self._server = Server(guard.home.socket, application(self._desk, self.worker), self._is_agent)
 
     def serve(self) -> None:
@@ -124,8 +128,10 @@ class Daemon:
 
     def _turn(self) -> float:
         """One cycle; a fault in it never silences the monitor."""
+        began = boot_seconds()
         try:
             self._cycle.turn()
+            self._instruments.cycled(boot_seconds() - began)
             return self._cycle.next_due_seconds()
         except (StateguardError, OSError):
             failure("monitor degraded: a cycle failed")
@@ -147,7 +153,7 @@ class Daemon:
         return session_of(pid) in leaders
 
     def _desk(self) -> Desk:
-        return Desk(self._guard, self._applies, os.getpid(), self._conditions)
+        return Desk(self._guard, self._applies, os.getpid(), self._conditions, self._instruments.exposition)
 
     def _conditions(self) -> list[dict[str, Any]]:
         return [c.as_json() for c in self._cycle.conditions]

@@ -52,4 +52,9 @@ def without_daemon(
 
 
 def _desk(guard: Guard) -> Desk:
-    return Desk(guard, Applies(guard), None, list)
+    def metrics() -> str:
+        from stateguard.guard.metrics.instruments import Instruments  # noqa: PLC0415 - keeps other commands fast
+
+        return Instruments(guard).exposition()
+
+    return Desk(guard, Applies(guard), None, list, metrics)

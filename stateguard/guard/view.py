@@ -41,7 +41,7 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
     readings, statuses = guard.prober.readings(), guard.runtime.statuses()
     current = guard.operations.engine.current
     soak = guard.store.soak()
-    newest = next((b for b in guard.baselines.all() if b.usable), None)
+    newest = guard.baselines.usable()
     suspended = guard.store.marked("suspended")
     return {
         "guard": {

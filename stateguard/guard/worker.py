@@ -62,6 +62,16 @@ class Worker:
         self._began: float | None = None
         self._current: Job | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait their turn."""
+        return self._jobs.qsize()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is being done."""
+        return self._current is not None
+
     def submit(self, work: Work) -> Job:
         """Hand in work."""
         job = Job(work)

@@ -94,6 +94,14 @@ class Audit:
             faults.point("audit.appended")
             self._database.execute("INSERT OR REPLACE INTO audit_head VALUES (1, ?)", (commit,))
 
+    def length(self) -> int:
+        """Return how many entries the chain has by the number of its last one.
+
+        Raises:
+            StorageError: the chain is damaged.
+        """
+        return self._last(self._repository.ref(AUDIT))[0]
+
     def newest_first(self) -> Iterator[dict[str, Any]]:
         """Yield every entry, newest first.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,8 +95,11 @@ class Baselines:
 
     def all(self) -> list[Baseline]:
         """Return every baseline, newest first, each with the verdict on its signature and name."""
-        tags = sorted(self._tags().items(), reverse=True)
-        return [b for number, object_id in tags if (b := self._read(number, object_id)) is not None]
+        return list(self._newest_first())
+
+    def usable(self) -> Baseline | None:
+        """Return the newest baseline that a rollback may go to; only as many as needed are read."""
+        return next((b for b in self._newest_first() if b.usable), None)
 
     def get(self, number: int) -> Baseline:
         """Return one baseline.
@@ -175,7 +178,13 @@ class Baselines:
         self._places.database.execute("UPDATE baseline SET suspect=1 WHERE number=?", (number,))
 
     def _newest(self) -> Baseline | None:
-        return next((b for b in self.all() if b.valid), None)
+        return next((b for b in self._newest_first() if b.valid), None)
+
+    def _newest_first(self) -> Iterator[Baseline]:
+        for number, object_id in sorted(self._tags().items(), reverse=True):
+            found = self._read(number, object_id)
+            if found is not None:
+                yield found
 
     def _tags(self) -> dict[int, str]:
         refs = self._places.repository.refs(BASELINE_TAGS)

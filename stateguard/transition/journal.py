@@ -45,6 +45,16 @@ class Operation:
     incident: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An operation that has ended, as it is counted; ``stages`` are numbers with seconds."""
+
+    kind: str
+    outcome: str
+    duration_seconds: float
+    stages: tuple[tuple[int, float], ...]
+
+
 class Journal:
     """Owner of the tables ``operation`` and ``step``."""
 
@@ -150,12 +160,25 @@ class Journal:
         rows = self._database.rows("SELECT * FROM operation WHERE outcome IS NULL ORDER BY id")
         return [_operation(dict(r)) for r in rows]
 
+    def ended_after(self, operation: int) -> list[tuple[int, Ended | None]]:
+        """Return the operations with a higher number, oldest first; None stands for one that still runs."""
+        rows = self._database.rows(
+            "SELECT id, kind, outcome, result FROM operation WHERE id>? ORDER BY id", (operation,)
+        )
+        return [(r["id"], _ended(r["kind"], r["outcome"], r["result"]) if r["outcome"] else None) for r in rows]
+
     def of_kind(self, kind: str, since_seconds: float) -> list[Operation]:
         """Return the operations of a kind begun at or after a Unix time, newest first."""
         rows = self._database.rows(
             "SELECT * FROM operation WHERE kind=? AND started>=? ORDER BY id DESC", (kind, since_seconds)
         )
         return [_operation(dict(r)) for r in rows]
+
+
+def _ended(kind: str, outcome: str, result: str | None) -> Ended:
+    document = json.loads(result) if result else {}
+    stages = tuple((s["number"], float(s["duration_seconds"])) for s in document.get("stages", []))
+    return Ended(kind, outcome, float(document.get("duration_seconds", 0.0)), stages)
 
 
 def _operation(row: dict[str, Any]) -> Operation:

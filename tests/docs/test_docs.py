@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from stateguard.cli.main import COMMANDS, cli
@@ -18,6 +19,8 @@ from stateguard.config.state import StateModel
 from stateguard.detect import failure
 from stateguard.errors import StateguardError
 from stateguard.guard.hooks import HOOKS
+from stateguard.guard.metrics.instruments import SOURCES
+from stateguard.guard.metrics.process import ProcessMetrics
 from stateguard.transition.engine import StageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +135,15 @@ def test_every_condition_is_in_the_reference() -> None:
     types_ = [value for name, value in vars(failure).items() if name.isupper() and value == name]
     assert types_
     assert not [name for name in types_ if f"| `{name}` |" not in section("Conditions")]
+
+
+def test_every_metric_is_in_the_reference_with_its_type() -> None:
+    registry = CollectorRegistry()
+    for make in (ProcessMetrics, *SOURCES):
+        make(registry)
+    listed = {row[0]: row[1] for row in re.findall(r"^\| `(stateguard_\w+)` \| (\w+) \|", REFERENCE, re.MULTILINE)}
+    made = {f.name + ("_total" if f.type == "counter" else ""): f.type for f in registry.collect()}
+    assert listed == made
 
 
 @pytest.mark.parametrize("hook", HOOKS)

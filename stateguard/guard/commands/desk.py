@@ -15,12 +15,16 @@ from stateguard.model.moment import parse_duration
 
 @dataclass(slots=True)
 class Desk:
-    """Where commands are answered: a guard, and the daemon's process id if there is a daemon."""
+    """Where commands are answered: a guard, and the daemon's process id if there is a daemon.
+
+    ``metrics`` returns them in Prometheus' text format.
+    """
 
     guard: Guard
     applies: Applies
     pid: int | None
     conditions: Callable[[], list[dict[str, Any]]]
+    metrics: Callable[[], str]
 
 
 Answering = Callable[[Desk, dict[str, Any], Say], dict[str, Any]]

@@ -1,0 +1,1 @@
+"""The guard's own metrics, in Prometheus' text format."""
