@@ -86,6 +86,10 @@ class Applies:
         withdrawn = withdrawn_as(guard, guard.repository, new)
         if withdrawn and not overridden(withdrawn, options):
             return f"this state was withdrawn as {short(withdrawn[0])}; change it and push again"
+        try:
+            guard.operations.preparation.check(Wish(Kind.APPLY, guard.applied, new, differing=True))
+        except RefusedError as error:
+            return f"{error.message}; {error.next_step}"
         return ""
 
     def _unseen(self, operation: Operation, old: str, new: str, say: Say, *, suspended: bool) -> Answer:
@@ -181,6 +185,8 @@ class Applies:
         except StateguardError as error:
             guard.operations.finish(operation, Outcome.REFUSED, error.message)
             say(f"{error.message}; nothing was changed")
+            if error.next_step:
+                say(error.next_step)
             return Answer(accepted=False, reason=error.message)
         operation = guard.books.journal.get(operation.id)
         plan = operation.plan

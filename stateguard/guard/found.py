@@ -77,6 +77,7 @@ def found(
         guard = compose(home, announce)
         try:
             revision = _first_commit(guard, founding)
+            _check_ground(guard, founding, revision)
             say(f"imported {count(len(guard.books.declared.paths(revision)), 'file')} as {revision[:10]}")
             claim(guard.live, guard.identity, home.root)
             guard.supervise()
@@ -118,6 +119,17 @@ def _first_commit(guard: Guard, founding: Founding) -> str:
         )
     message = "Take the state under guard\n"
     return signed_commit(guard.repository, tree, [], message, wall_seconds(), guard.books.signer)
+
+
+def _check_ground(guard: Guard, founding: Founding, revision: str) -> None:
+    """Refuse where the live directory holds something else than the state: what lies there is not ours to replace."""
+    try:
+        guard.operations.preparation.check(Wish(Kind.APPLY, "", revision))
+    except RefusedError as error:
+        _forget(founding.home)
+        message = f"the live directory holds something else than the state: {error.message}"
+        hint = f"take it as it is: stateguard init --from {founding.live} --live {founding.live}; or move it away"
+        raise RefusedError(message, next_step=hint) from error
 
 
 def _nothing(repository: Repository) -> dict[str, Entry]:

@@ -123,6 +123,20 @@ def remove_at(directory: int, name: str) -> None:
     os.fsync(directory)
 
 
+def rename_at(directory: int, name: str, new: str) -> None:
+    """Give a file, link or directory another name in its directory, durably; it stays the same to the last bit.
+
+    Raises:
+        OSError: the disk refused, or something else has that name.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(new, dir_fd=directory)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+    faults.point("files.rename")
+    os.rename(name, new, src_dir_fd=directory, dst_dir_fd=directory)
+    os.fsync(directory)
+
+
 def remove_empty_at(directory: int, name: str) -> bool:
     """Remove a directory if it is empty; say whether it is gone."""
     try:

@@ -14,13 +14,10 @@ from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import wall_seconds
 from stateguard.live import database
-from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry, blob_id
+from stateguard.model.tree import EXECUTABLE, OBSTACLE, REGULAR, SYMLINK, Entry, blob_id
 
 Store = Callable[[bytes], str]
 """Keeps bytes as a blob, durably; returns its object id."""
-
-OBSTACLE = Entry(0, "0" * 40)
-"""Stands for something that git could not hold: a directory, a socket, a device."""
 
 CEILING_BYTES = 100 * 1024 * 1024
 """A captured file larger than this is not kept; it is reported instead."""

@@ -114,7 +114,8 @@ class Plan:
     ``source`` and ``target`` are main commits (empty text: nothing); ``backup`` is the emergency backup commit
     in captured.git; ``snapshot`` names the commit whose conversations are restored, if any. ``judged`` are the
     probes that count, ``hold`` watches them until the window ends, ``turns`` says whether a failed validation
-    turns the transition round. ``record`` is what the final step needs to move refs; the engine only carries it.
+    turns the transition round. ``aside`` pairs what is unmanaged and in the way with the name it is moved to, and back
+    from on the way back. ``record`` is what the final step needs to move refs; the engine only carries it.
     """
 
     kind: Kind
@@ -131,6 +132,7 @@ class Plan:
     window_seconds: float = 30.0
     hold: bool = False
     turns: bool = False
+    aside: tuple[tuple[str, str], ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -150,6 +152,7 @@ class Plan:
             "window_seconds": self.window_seconds,
             "hold": self.hold,
             "turns": self.turns,
+            "aside": [list(pair) for pair in self.aside],
             "record": self.record,
         }
 
@@ -174,6 +177,7 @@ class Plan:
             window_seconds=document["window_seconds"],
             hold=document["hold"],
             turns=document["turns"],
+            aside=tuple((path, name) for path, name in document.get("aside", [])),
             record=document["record"],
         )
 

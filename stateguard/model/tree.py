@@ -26,6 +26,10 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+OBSTACLE = Entry(0, "0" * 40)
+"""Stands for something that git could not hold: a directory, a socket, a device."""
+
+
 PathMap = Mapping[str, Entry]
 """Every path of a tree, slash-separated and relative, with its entry."""
 

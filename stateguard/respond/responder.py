@@ -149,6 +149,7 @@ class Responder:
                 target=plan.source,
                 differing=True,
                 restore={w.path: w.before for w in plan.writes},
+                aside=True,
                 any_data=True,
                 judged=frozenset(plan.judged),
                 record=record,
@@ -177,7 +178,16 @@ class Responder:
             return self._operations.finish(operation, Outcome.REFUSED, str(error), more=more)
         if ended.outcome is Outcome.SUCCEEDED and reached is not None:
             reached()
+        self._tell_moved(operation.id)
         return self._operations.finish(operation, ended.outcome, ended.detail, more=more | {"good": target.revision})
+
+    def _tell_moved(self, number: int) -> None:
+        """Write down what lay in the way of a rollback that does not wait for a person, and where it is now."""
+        operation = self._books.journal.get(number)
+        for path, name in operation.plan.aside if operation.plan else ():
+            log("moved aside", operation=number, path=path, now=name)
+            if operation.incident is not None:
+                self._store.event(operation.incident, f"{path} is not managed and was in the way; it is now {name}")
 
     # going back from an accepted state
 
@@ -210,6 +220,7 @@ class Responder:
                 source=source,
                 target=way.target.revision,
                 judged=self._counted(way.target.revision),
+                aside=way.actor == GUARD,
                 any_data=way.any_data,
                 conversations=way.conversations,
                 snapshot=way.snapshot,

@@ -187,7 +187,8 @@ def _interrupted(operation: int) -> StorageError:
 def _effects(plan: Plan | None) -> dict[str, Any]:
     if plan is None:
         return {}
-    return {
+    moved = {"aside": dict(plan.aside)} if plan.aside else {}
+    return moved | {
         "files": [w.path for w in plan.writes][:200],
         "agents": list(plan.start),
         "backup": plan.backup,

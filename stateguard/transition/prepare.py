@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,10 @@ from pygit2.enums import ObjectType
 from stateguard.agents.runtime import AgentRuntime
 from stateguard.errors import RefusedError
 from stateguard.host.clock import wall_seconds
-from stateguard.live.scan import OBSTACLE, Scanner
+from stateguard.live.ground import exists, survey
+from stateguard.live.scan import Scanner
 from stateguard.model.graph import reads
+from stateguard.model.ground import aside_name, cleared, in_the_way
 from stateguard.model.health import ALIVE, Health
 from stateguard.model.identity import ZERO
 from stateguard.model.policy import System
@@ -22,6 +24,7 @@ from stateguard.observe.prober import Prober
 from stateguard.state import trees
 from stateguard.state.repository import Repository
 from stateguard.state.snapshot import backup_ref, write_snapshot
+from stateguard.text.words import count
 from stateguard.transition.declared import Declared
 from stateguard.transition.plan import Agents, affected, judged, unreadable, writes
 
@@ -31,8 +34,9 @@ class Wish:
     """What is asked of a transition.
 
     ``source`` and ``target`` are main commits. ``only`` limits it to these paths; None means every desired
-    path, ``differing`` only those by which the two commits differ. ``restore`` names what exactly shall lie at
-    some paths, whatever the target says: what lay there before. ``healing`` restarts only agents that were
+    path, ``differing`` only those by which the two commits differ. ``restore`` names exactly what shall lie at
+    some paths, whatever the target says, and limits it to these: what lay there before. ``aside`` moves what is
+    unmanaged and in the way to another name, instead of refusing. ``healing`` restarts only agents that were
     started since their inputs drifted (Unix time by path). ``judged`` are the probes that count, None lets the
     plan choose. ``any_data`` goes back even to agents that cannot read today's data. ``record`` goes to the
     final step.
@@ -43,7 +47,8 @@ class Wish:
     target: str
     only: frozenset[str] | None = None
     differing: bool = False
-    restore: Mapping[str, Entry | None] = field(default_factory=dict)
+    restore: Mapping[str, Entry | None] | None = None
+    aside: bool = False
     healing: Mapping[str, float] = field(default_factory=dict)
     judged: frozenset[str] | None = None
     any_data: bool = False
@@ -70,7 +75,7 @@ class Preparation:
         self._declared, self._captured, self._scanner = declared, captured, scanner
         self._runtime, self._prober = runtime, prober
 
-    def keep_all(self, commit: str, extra: Mapping[str, object] | None = None) -> dict[str, Entry]:
+    def keep_all(self, commit: str, extra: Collection[str] = ()) -> dict[str, Entry]:
         """Store the complete live state of a commit's desired paths and the captured ones; returns its paths.
 
         Raises:
@@ -79,7 +84,7 @@ class Preparation:
         scanner = self._scanner()
         captured, _ = scanner.captured()
         desired = self._declared.desired(commit)
-        paths = sorted({*desired, *captured, *(extra or ())})
+        paths = sorted({*desired, *captured, *extra})
         return scanner.keep(paths, lambda content: self._captured.write(ObjectType.BLOB, content), self._captured.has)
 
     def plan(self, operation: int, wish: Wish, *, backup: bool = True) -> Plan:
@@ -88,19 +93,15 @@ class Preparation:
         Without ``backup`` nothing is written: a dry run.
 
         Raises:
-            RefusedError: something lies in the way that cannot be kept.
+            RefusedError: something unmanaged lies in the way.
             StorageError: the backup could not be made durable, so nothing may be changed.
         """
         self._check_data(wish)
         wanted = self._wanted(wish)
-        observed = self._scanner().observe(wanted)
-        obstacles = [p for p, entry in observed.items() if entry == OBSTACLE]
-        if obstacles:
-            message = f"{obstacles[0]} is a directory or a device where a file belongs; it cannot be kept"
-            raise RefusedError(message, next_step="move it away, then try again")
-        commit = self._backup(operation, wish, wanted) if backup else ZERO
-        rules = self._declared.rules(wish.target or wish.source)
-        todo = writes(observed, wanted, rules.captured)
+        todo, blocking = self._look(wish, wanted)
+        if blocking and not wish.aside:
+            raise _refused(blocking)
+        commit = self._backup(operation, wish, {*wanted, *blocking}) if backup else ZERO
         source, target = self._declared.system(wish.source), self._declared.system(wish.target)
         agents = self._agents(wish, source, target, {w.path for w in todo})
         return Plan(
@@ -118,8 +119,31 @@ class Preparation:
             window_seconds=target.policy.confirm_window_seconds,
             hold=wish.hold,
             turns=wish.turns,
+            aside=self._aside(operation, blocking),
             record=wish.record,
         )
+
+    def check(self, wish: Wish) -> None:
+        """Look whether anything unmanaged would be in the way.
+
+        Raises:
+            RefusedError: something is.
+        """
+        blocking = self._look(wish, self._wanted(wish))[1]
+        if blocking:
+            raise _refused(blocking)
+
+    def _look(self, wish: Wish, wanted: Mapping[str, Entry | None]) -> tuple[tuple[PathWrite, ...], tuple[str, ...]]:
+        """Return what must be written, and what lies in the way and is not stateguard's."""
+        scanner, before = self._scanner(), self._declared.desired(wish.source)
+        captured = self._declared.rules(wish.target or wish.source).captured
+        todo = writes(scanner.observe(wanted), wanted, captured)
+        ground = survey(scanner.root, todo)
+        return cleared(todo), in_the_way(todo, lambda path: path in before or captured(path), ground)
+
+    def _aside(self, operation: int, blocking: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        root = self._scanner().root
+        return tuple((path, aside_name(path, operation, lambda name: exists(root, name))) for path in blocking)
 
     def _check_data(self, wish: Wish) -> None:
         if wish.kind is not Kind.ROLLBACK or wish.any_data or not wish.source:
@@ -150,7 +174,9 @@ class Preparation:
         paths: set[str] = set(compare(before, after).paths) if wish.differing else {*before, *after}
         if wish.only is not None:
             paths &= wish.only
-        wanted: dict[str, Entry | None] = {path: after.get(path) for path in paths} | dict(wish.restore)
+        wanted: dict[str, Entry | None] = {path: after.get(path) for path in paths}
+        if wish.restore is not None:
+            wanted = dict(wish.restore)
         captured, _ = self._scanner().captured()
         if not wish.source:
             taken = {path.split("/", 1)[0] for path in captured}
@@ -163,7 +189,7 @@ class Preparation:
             wanted |= {path: entry for path, entry in kept.items() if rules.captured(path)}
         return wanted
 
-    def _backup(self, operation: int, wish: Wish, wanted: Mapping[str, Entry | None]) -> str:
+    def _backup(self, operation: int, wish: Wish, wanted: Collection[str]) -> str:
         paths = self.keep_all(wish.source or wish.target, wanted)
         message = f"Emergency backup of operation {operation}, before it began\n"
         return write_snapshot(self._captured, paths, backup_ref(operation), message, wall_seconds(), [])
@@ -186,3 +212,10 @@ class Preparation:
             paths |= set(compare(self._declared.desired(wish.source), self._declared.desired(wish.target)).paths)
         every = wish.every or wish.conversations is not Conversations.KEEP
         return affected(source, target, paths, rules.glob, also=down, every=every)
+
+
+def _refused(blocking: Sequence[str]) -> RefusedError:
+    path = blocking[0]
+    more = f" (and {count(len(blocking) - 1, 'more path')})" if len(blocking) > 1 else ""
+    message = f"{path}{more} is in the way: it lies in the live directory and stateguard does not manage it"
+    return RefusedError(message, next_step=f"take it over: stateguard adopt {path}; or move it away, then try again")

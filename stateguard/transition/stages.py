@@ -12,12 +12,13 @@ from stateguard.agents.runtime import AgentRuntime
 from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
 from stateguard.host.clock import wall_seconds
+from stateguard.live.ground import bring_back, set_aside
 from stateguard.live.scan import Scanner
 from stateguard.live.write import make_equal, sweep
 from stateguard.model.graph import layers
 from stateguard.model.policy import System
 from stateguard.model.transition import Conversations, Direction, Kind, PathWrite, Plan, Step, StepName
-from stateguard.model.tree import Entry
+from stateguard.model.tree import OBSTACLE, Entry
 from stateguard.observe.prober import Prober
 from stateguard.state import trees
 from stateguard.state.repository import Repository
@@ -109,6 +110,17 @@ class Stages:
             return "nothing to write"
         paths = [path for path, _ in wanted]
         sweep(self._parts.live, paths)
+        moved = [(path, name) for path, name in plan.aside if any(f"{p}/".startswith(f"{path}/") for p in paths)]
+        if step.direction is Direction.FORWARD:
+            for path, name in moved:
+                set_aside(self._parts.live, path, name)
+            return self._make_equal(wanted)
+        places = {path for path, _ in moved}
+        said = self._make_equal([(path, entry) for path, entry in wanted if path not in places])
+        left = [name for path, name in moved if not bring_back(self._parts.live, path, name)]
+        return f"{said}; {', '.join(left)} could not be moved back" if left else said
+
+    def _make_equal(self, wanted: list[tuple[str, Entry | None]]) -> str:
         touched = make_equal(self._parts.live, wanted, self._read)
         self._verify(wanted)
         return f"{count(touched, 'file')} written"
@@ -154,7 +166,9 @@ class Stages:
     def _verify(self, wanted: list[tuple[str, Entry | None]]) -> None:
         scanner = self._parts.scanner()
         found = scanner.observe(path for path, _ in wanted)
-        wrong = [p for p, entry in wanted if found.get(p) != entry and not scanner.rules.captured(p)]
+        # Where nothing is wanted, a directory may have come: it holds other paths, and is no file that was left.
+        gone = {p for p, entry in wanted if entry is None and found.get(p) == OBSTACLE}
+        wrong = [p for p, e in wanted if found.get(p) != e and p not in gone and not scanner.rules.captured(p)]
         if wrong:
             raise StageError(f"{wrong[0]} does not hold what was written; somebody else writes there", health=False)
 

@@ -83,6 +83,18 @@ def test_a_live_directory_in_use_keeps_what_it_holds(fresh: Driver) -> None:
     assert fresh.status()["drift"] == []
 
 
+def test_a_live_directory_that_holds_something_else_is_refused(fresh: Driver) -> None:
+    (fresh.live / "config").mkdir(parents=True)
+    (fresh.live / ALPHA).write_text("somebody's own\n")
+    error = fresh.refused("init", "--from", fresh.source or "", "--live", fresh.live, status=1)
+    assert f"{ALPHA} is in the way" in error["message"]
+    assert f"init --from {fresh.live} --live {fresh.live}" in error["next"]
+    assert [p.name for p in fresh.live.rglob("*") if p.is_file()] == ["alpha.conf"]
+    fresh.refused("status", status=15)
+    (fresh.live / ALPHA).write_text(GOOD)
+    fresh.init("--no-baseline")
+
+
 def test_a_state_without_agents(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

@@ -171,15 +171,22 @@ def test_two_pushes_at_once_are_served_one_at_a_time(tiny: Driver) -> None:
     assert tiny.push().returncode == 0
 
 
-def test_an_unmanaged_file_that_a_push_replaces_comes_back_with_the_rest(tiny: Driver) -> None:
-    (tiny.live / "config/own.txt").write_text("somebody's own\n")
-    (tiny.live / "notes.txt").write_text("never touched\n")
+def test_a_push_never_replaces_an_unmanaged_file(tiny: Driver) -> None:
+    own = tiny.live / "config/own.txt"
+    own.write_text("somebody's own\n")
+    before, inode, pids = tiny.main, own.stat().st_ino, {n: a["pid"] for n, a in tiny.agents().items()}
     tiny.edit("config/own.txt", "managed\n")
-    done = tiny.offer(ALPHA, "wrong\n")
-    assert done.returncode == 1
-    assert live(tiny, "config/own.txt") == "somebody's own\n"
-    assert live(tiny, "notes.txt") == "never touched\n"
-    (tiny.live / "config/own.txt").unlink()
+    for options in ((), ("-o", "wait=none")):
+        done = tiny.offer(ALPHA, f"{GOOD}# beside {options}\n", *options)
+        assert done.returncode == 1
+        assert "! [remote rejected] HEAD -> main (config/own.txt is in the way" in done.stderr
+        assert "stateguard adopt config/own.txt; or move it away" in done.stderr
+    assert tiny.main == before
+    assert (own.stat().st_ino, own.read_text()) == (inode, "somebody's own\n")
+    assert {n: a["pid"] for n, a in tiny.agents().items()} == pids
+    own.unlink()
+    assert tiny.push().returncode == 0
+    assert own.read_text() == "managed\n"
 
 
 # branches, tags and other refs

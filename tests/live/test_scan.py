@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from helpers import eventually
 from stateguard.config.sections import PathRules
-from stateguard.live.scan import OBSTACLE, Scanner, settled
+from stateguard.live.scan import Scanner, settled
 from stateguard.model.policy import Policy, Section
-from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry, blob_id
+from stateguard.model.tree import EXECUTABLE, OBSTACLE, REGULAR, SYMLINK, Entry, blob_id
 
 LONG_AGO = 1_600_000_000_000_000_000
 NOWHERE = -1

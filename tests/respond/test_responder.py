@@ -19,8 +19,9 @@ from stateguard.model.health import Health
 from stateguard.model.identity import CANDIDATES, INCIDENTS, WITHDRAWN
 from stateguard.model.incident import Incident, IncidentState
 from stateguard.model.policy import SHIPPED_ARMING, Arming, Trigger
-from stateguard.model.transition import StepName
+from stateguard.model.transition import Step, StepName
 from stateguard.state.repository import split_signature
+from stateguard.transition.journal import Operation
 from stateguard.trust.keys import load_pinned
 from stateguard.trust.ssh import verify
 from transition.setting import BREAKS, CHANGE, STATE, Setting, audit_problems, everything, ignored
@@ -175,13 +176,20 @@ def test_a_change_that_changes_nothing_goes_on_soaking(setting: Setting) -> None
 
 
 def test_a_put_back_that_is_refused_needs_a_person(setting: Setting) -> None:
-    """Somebody put a directory where a file must come back."""
-    blocked = setting.guard.live / "config/gone.txt"
-    guard = setting.wake(lambda _, step: blocked.mkdir() if step.name is StepName.VALIDATE else None)
+    """There is nowhere to keep what lies there now, so nothing may be changed."""
+    objects = setting.guard.captured.path / "objects"
+    away = objects.with_name("away")
+
+    def block(_operation: Operation, step: Step) -> None:
+        if step.name is StepName.VALIDATE:
+            objects.rename(away)
+
+    guard = setting.wake(block)
     assert not setting.push(setting.commit(BREAKS)).accepted
+    away.rename(objects)
     incident = guard.store.incident(1)
     assert incident.state is IncidentState.MITIGATING
-    assert any("cannot be kept" in e for e in events(incident))
+    assert any(e.startswith("a person is needed: captured.git cannot be written") for e in events(incident))
     assert [guard.books.journal.get(n).outcome for n in incident.operations] == ["failed", "refused"]
 
 

@@ -55,26 +55,33 @@ def at(setting: Setting, name: StepName, direction: Direction, do: Callable[[Ope
 # turning round
 
 
-def test_a_failed_stage_restores_bytes_modes_links_and_what_was_in_the_way(setting: Setting) -> None:
+def blocked(setting: Setting) -> None:
+    """Let somebody put a file where the change needs a directory, once all was looked at."""
+    file = setting.guard.live / "config/new"
+    setting.wake(at(setting, StepName.CONFIGURATION, Direction.FORWARD, lambda _: file.touch()))
+
+
+def test_a_failed_stage_restores_bytes_modes_and_links(setting: Setting) -> None:
     live = setting.guard.live
-    (live / "config/extra.txt").write_text("mine, unmanaged\n")
-    (live / "config/extra.txt").chmod(0o640)
+    (live / "config/gone.txt").write_text("mine, by hand\n")
+    (live / "config/gone.txt").chmod(0o640)
     (live / "agents/helper/prompt.md").chmod(0o600)
-    (live / "config/link").symlink_to("shared.txt")
+    (live / "config/shared.txt").unlink()
+    (live / "config/shared.txt").symlink_to("helper.txt")
     (live / "notes").write_text("nobody's business\n")
-    (live / "config/new").write_text("a file where a directory should be\n")
     before = everything(live)
     change = CHANGE | {
-        "config/extra.txt": "theirs\n",
-        "config/link": "-> elsewhere",
+        "config/gone.txt": "theirs\n",
         "config/shared.txt": "-> gone.txt",
         "agents/helper/more/deep.md": "new\n",
         "bin/tool.sh": "#!/bin/sh\n",
     }
+    blocked(setting)
     answer = setting.push(setting.commit(change))
     assert not answer.accepted
     assert "undone" in answer.reason
     assert last(setting).outcome == "undone"
+    (live / "config/new").unlink()
     assert everything(live) == before
     assert not (live / "agents/helper/more").exists()
     assert setting.running() == ["helper", "parent"]
@@ -88,31 +95,10 @@ def test_a_failed_stage_restores_bytes_modes_links_and_what_was_in_the_way(setti
     ]
 
 
-def test_what_lay_in_the_way_is_kept(setting: Setting) -> None:
-    guard = setting.guard
-    (guard.live / "config/extra.txt").write_text("mine\n")
-    assert setting.push(setting.commit({"config/extra.txt": "theirs\n"})).accepted
-    plan = last(setting).plan
-    assert plan
-    kept = trees.path_map(guard.captured, guard.captured.commit(plan.backup).tree)
-    assert guard.captured.blob(kept["config/extra.txt"].id) == b"mine\n"
-    assert (guard.live / "config/extra.txt").read_text() == "theirs\n"
-
-
 def test_what_an_interrupted_write_left_is_swept_away(setting: Setting) -> None:
     (setting.guard.live / "config/.stateguard-tmp-helper.txt.old").touch()
     assert setting.push(setting.commit(CHANGE)).accepted
     assert leftovers(setting.home) == []
-
-
-def test_a_directory_in_the_way_is_refused_before_anything_stops(setting: Setting) -> None:
-    (setting.guard.live / "config/extra").mkdir()
-    pids = {n: s.pid for n, s in setting.guard.runtime.statuses().items()}
-    answer = setting.push(setting.commit({"config/extra": "x\n"}))
-    assert not answer.accepted
-    assert "cannot be kept" in answer.reason
-    assert last(setting).outcome == "refused"
-    assert {n: s.pid for n, s in setting.guard.runtime.statuses().items()} == pids
 
 
 def test_a_path_that_cannot_be_read_is_a_storage_error(setting: Setting) -> None:
@@ -146,8 +132,14 @@ def test_a_way_back_that_fails_says_both(setting: Setting) -> None:
         shutil.rmtree(live / "agents/helper")
         (live / "agents/helper").touch()
 
-    setting.wake(at(setting, StepName.SPECIFICATIONS, Direction.BACK, block))
-    (live / "config/new").touch()
+    going_back = at(setting, StepName.SPECIFICATIONS, Direction.BACK, block)
+    going_on = at(setting, StepName.CONFIGURATION, Direction.FORWARD, lambda _: (live / "config/new").touch())
+
+    def announce(operation: Operation, step: Step) -> None:
+        going_on(operation, step)
+        going_back(operation, step)
+
+    setting.wake(announce)
     answer = setting.push(setting.commit(CHANGE))
     assert not answer.accepted
     assert last(setting).outcome == "failed"

@@ -1,0 +1,106 @@
+"""What stands in the live directory where something is to be written, and moving it aside."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from stateguard.errors import StorageError
+from stateguard.host import files
+from stateguard.model.ground import Ground
+from stateguard.model.transition import PathWrite
+from stateguard.model.tree import OBSTACLE, parents
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+def survey(root: Path, todo: Iterable[PathWrite]) -> Ground:
+    """Return what lies above and at the paths of these writes.
+
+    Raises:
+        OSError: a directory there cannot be read.
+    """
+    blocked: set[str] = set()
+    directories: dict[str, frozenset[str]] = {}
+    known: set[str] = set()
+    for write in todo:
+        above = () if write.after is None else parents(write.path)
+        for path in [p for p in above if p not in known]:
+            known.add(path)
+            found = _look(root, path)
+            if found is not None and not stat.S_ISDIR(found.st_mode):
+                blocked.add(path)
+        if write.before == OBSTACLE:
+            found = _look(root, write.path)
+            if found is not None and stat.S_ISDIR(found.st_mode):
+                directories[write.path] = frozenset(_below(root, write.path))
+    return Ground(frozenset(blocked), directories)
+
+
+def exists(root: Path, path: str) -> bool:
+    """Say whether anything has this name, be it a link that leads nowhere."""
+    return _look(root, path) is not None
+
+
+def set_aside(root: Path, path: str, other: str) -> None:
+    """Move what lies at a path to another one beside it, unless that was done already.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    if not exists(root, other) and exists(root, path):
+        _rename(root, path, other)
+
+
+def bring_back(root: Path, path: str, other: str) -> bool:
+    """Move what was set aside to its path again, in place of a file that took it; False if a directory is there.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    if not exists(root, other):
+        return True
+    present = _look(root, path)
+    if present is not None and stat.S_ISDIR(present.st_mode):
+        return False
+    if present is not None:
+        with files.open_root(root) as top:
+            *parts, name = path.split("/")
+            with files.open_directory(top, tuple(parts)) as directory:
+                files.remove_at(directory, name)
+    _rename(root, other, path)
+    return True
+
+
+def _rename(root: Path, path: str, other: str) -> None:
+    *parts, name = path.split("/")
+    try:
+        with files.open_root(root) as top, files.open_directory(top, tuple(parts)) as directory:
+            files.rename_at(directory, name, other.rsplit("/", 1)[-1])
+    except OSError as error:
+        message = f"{path} cannot be moved aside: {error.strerror or error}"
+        raise StorageError(message, next_step="move it away by hand") from error
+
+
+def _look(root: Path, path: str) -> os.stat_result | None:
+    """Return what lstat says of a path, never looking through a link; None where nothing is."""
+    *parts, name = path.split("/")
+    try:
+        with files.open_root(root) as top, files.open_directory(top, tuple(parts)) as directory:
+            return os.lstat(name, dir_fd=directory)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def _below(root: Path, path: str) -> Iterable[str]:
+    for directory, names, filenames in os.walk(root / path, followlinks=False):
+        here = os.path.relpath(directory, root)
+        links = [n for n in names if os.path.islink(os.path.join(directory, n))]
+        yield from (f"{here}/{name}" for name in (*filenames, *links))
+        if not names and not filenames:
+            yield here
