@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,54 @@ from pathlib import Path
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 _CAP_BYTES = 64 * 1024
 
+_TETHER = """\
+exec 3<&0
+trap : TERM
+{ trap '' TERM; read -r _; kill -TERM 0; sleep 0.5; kill -KILL 0; } <&3 3<&- >/dev/null 2>&1 &
+watch=$!
+"$@" </dev/null 3<&-
+status=$?
+kill -KILL "$watch"
+exit "$status"
+"""
+"""Runs a program beside a watch that ends the process group when standard input closes: when we have died."""
+
+
+class Cancel:
+    """Ends the programs that were started with it, from any thread and for good."""
+
+    def __init__(self) -> None:
+        """Nothing is cancelled yet."""
+        self._descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """End what runs; what is started afterwards ends at once."""
+        self._event.set()
+        os.eventfd_write(self._descriptor, 1)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was called off."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until it is called off; say whether it was."""
+        return self._event.wait(seconds)
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable once it is called off."""
+        return self._descriptor
+
+    def __del__(self) -> None:
+        """Close the descriptor."""
+        with contextlib.suppress(OSError, AttributeError):  # never opened
+            os.close(self._descriptor)
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a program ended; ``status`` is None when its deadline passed."""
+    """How a program ended; ``status`` is None when its deadline passed or it was called off."""
 
     status: int | None
     output: bytes
@@ -44,7 +89,57 @@ def run(
     Raises:
         OSError: it could not be started.
     """
-    process = subprocess.Popen(
+    process = _start(argv, cwd, environment)
+    try:
+        conversation = _Conversation(process, time.monotonic() + deadline_seconds, cap_bytes)
+        ended = conversation.hold(stdin)
+    finally:
+        _clear(process)
+    return conversation.done(ended=ended)
+
+
+def run_tethered(
+    argv: Sequence[str],
+    *,
+    cancel: Cancel,
+    environment: Mapping[str, str] | None = None,
+    deadline_seconds: float = 30.0,
+    grace_seconds: float = 0.5,
+    cap_bytes: int = _CAP_BYTES,
+) -> Done:
+    """Run a program that must not outlive this process, even if that is killed; it has no input.
+
+    At its deadline, or when it is called off, it is asked to end first (SIGTERM), so that it can remove its lock
+    files, and killed after ``grace_seconds``.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    process = _start(("/bin/sh", "-c", _TETHER, "tether", *argv), None, environment)
+    try:
+        conversation = _Conversation(process, time.monotonic() + deadline_seconds, cap_bytes, cancel)
+        ended = conversation.hold(None)
+        if not ended:
+            signal_group(process.pid, signal.SIGTERM)
+            conversation.linger(time.monotonic() + grace_seconds)
+    finally:
+        _clear(process)
+    return conversation.done(ended=ended)
+
+
+def end_group(group: int) -> None:
+    """Kill what is left of a process group."""
+    signal_group(group, signal.SIGKILL)
+
+
+def signal_group(group: int, number: signal.Signals) -> None:
+    """Send a signal to what is left of a process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone already, or only another user's remains
+        os.killpg(group, number)
+
+
+def _start(argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         list(argv),
         cwd=cwd,
         env=clean_environment() if environment is None else dict(environment),
@@ -53,48 +148,72 @@ def run(
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    try:
-        output, errors, ended = _converse(process, stdin, time.monotonic() + deadline_seconds, cap_bytes)
-    finally:
-        end_group(process.pid)
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe:
-                with contextlib.suppress(BrokenPipeError):  # the program left input unread; that is its right
-                    pipe.close()
-    return Done(process.returncode if ended else None, output, errors)
 
 
-def end_group(group: int) -> None:
-    """Kill what is left of a process group."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone already, or only another user's remains
-        os.killpg(group, signal.SIGKILL)
+def _clear(process: subprocess.Popen[bytes]) -> None:
+    end_group(process.pid)
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            with contextlib.suppress(BrokenPipeError):  # the program left input unread; that is its right
+                pipe.close()
 
 
-def _converse(process: subprocess.Popen[bytes], stdin: bytes, deadline: float, cap: int) -> tuple[bytes, bytes, bool]:
-    kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
-    with selectors.DefaultSelector() as selector:
-        for pipe, name in ((process.stdout, "out"), (process.stderr, "err")):
-            if pipe:
-                selector.register(pipe, selectors.EVENT_READ, name)
-        sender = _Sender(process, stdin, selector)
-        while selector.get_map():
-            if (left := deadline - time.monotonic()) <= 0:
-                return bytes(kept["out"]), bytes(kept["err"]), False
+class _Conversation:
+    """Writes a program's input and reads its output until it ends, its time is up, or it is called off."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], deadline: float, cap: int, cancel: Cancel | None = None
+    ) -> None:
+        self._process, self._deadline, self._cap, self._cancel = process, deadline, cap, cancel
+        self._kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
+
+    def hold(self, stdin: bytes | None) -> bool:
+        """Say whether the program ended by itself; ``stdin`` None leaves its input open and empty."""
+        with selectors.DefaultSelector() as selector:
+            for pipe, name in ((self._process.stdout, "out"), (self._process.stderr, "err")):
+                if pipe:
+                    selector.register(pipe, selectors.EVENT_READ, name)
+            sender = None if stdin is None else _Sender(self._process, stdin, selector)
+            if self._cancel is not None:
+                selector.register(self._cancel, selectors.EVENT_READ, "cancel")
+            return self._exchange(selector, sender) and self._ended()
+
+    def linger(self, deadline: float) -> None:
+        """Wait for the end of a program that was told to end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it is killed next
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+
+    def done(self, *, ended: bool) -> Done:
+        """Return how it ended and what it said."""
+        status = self._process.returncode if ended else None
+        return Done(status, bytes(self._kept["out"]), bytes(self._kept["err"]))
+
+    def _exchange(self, selector: selectors.BaseSelector, sender: _Sender | None) -> bool:
+        others = 0 if self._cancel is None else 1
+        while len(selector.get_map()) > others:
+            if (left := self._deadline - time.monotonic()) <= 0:
+                return False
             for key, _ in selector.select(left):
+                if key.data == "cancel":
+                    return False
                 if key.data == "in":
-                    sender.send()
+                    if sender is not None:
+                        sender.send()
                     continue
                 chunk = os.read(key.fd, 65536)
                 if not chunk:
                     selector.unregister(key.fileobj)
-                room = cap - len(kept[key.data])
-                kept[key.data] += chunk[: max(0, room)]
-    try:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return bytes(kept["out"]), bytes(kept["err"]), False
-    return bytes(kept["out"]), bytes(kept["err"]), True
+                room = self._cap - len(self._kept[key.data])
+                self._kept[key.data] += chunk[: max(0, room)]
+        return True
+
+    def _ended(self) -> bool:
+        try:
+            self._process.wait(max(0.0, self._deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
 
 class _Sender:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from helpers import eventually
 from stateguard.host import command
+from stateguard.host.command import Cancel
 from stateguard.host.process import identify
 
 
@@ -78,3 +81,54 @@ def test_what_cannot_be_started_is_an_os_error(tmp_path: Path) -> None:
         command.run(["python9"])
     with pytest.raises(FileNotFoundError):
         command.run(["true"], cwd=tmp_path / "gone")
+
+
+def test_a_tethered_program_is_run_like_any_other() -> None:
+    done = command.run_tethered(
+        ["sh", "-c", 'cat; sleep 0.2; echo "$1"; echo oops >&2; exit 7', "x", "a b"], cancel=Cancel()
+    )
+    assert done == command.Done(7, b"a b\n", b"oops\n")
+
+
+def test_a_tethered_program_may_tidy_up_at_its_deadline(tmp_path: Path) -> None:
+    script = f"trap 'sleep 0.1; echo tidy > {tmp_path}/said; exit 1' TERM; echo begun; while :; do sleep 0.02; done"
+    done = command.run_tethered(["sh", "-c", script], cancel=Cancel(), deadline_seconds=0.3)
+    assert (done.status, done.output) == (None, b"begun\n")
+    assert (tmp_path / "said").read_text() == "tidy\n"
+
+
+def test_a_tethered_program_that_does_not_listen_is_killed_with_its_group(tmp_path: Path) -> None:
+    script = f"trap '' TERM; sleep 600 & echo $! > {tmp_path}/child; wait"
+    begun = time.monotonic()
+    command.run_tethered(["sh", "-c", script], cancel=Cancel(), deadline_seconds=0.2, grace_seconds=0.2)
+    assert time.monotonic() - begun < 5
+    child = int((tmp_path / "child").read_text())
+    eventually(lambda: identify(child) is None)
+
+
+def test_what_is_called_off_ends_at_once_from_another_thread() -> None:
+    cancel = Cancel()
+    begun = time.monotonic()
+    caller = threading.Timer(0.2, cancel.cancel)
+    caller.start()
+    done = command.run_tethered(["sleep", "600"], cancel=cancel, deadline_seconds=60)
+    caller.join()
+    assert done.status is None
+    assert time.monotonic() - begun < 5
+    assert command.run_tethered(["sleep", "600"], cancel=cancel, deadline_seconds=60).status is None
+
+
+def test_a_tethered_program_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    script = (
+        "import sys; from stateguard.host import command\n"
+        "command.run_tethered(['sh', '-c', f'sleep 600 & echo $$ $! > {sys.argv[1]}.new;"
+        " mv {sys.argv[1]}.new {sys.argv[1]}; wait'], cancel=command.Cancel(), deadline_seconds=600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "pids")])
+    try:
+        eventually((tmp_path / "pids").exists, 20)
+    finally:
+        parent.kill()
+        parent.wait()
+    pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+    eventually(lambda: not any(identify(pid) for pid in pids), 20)
