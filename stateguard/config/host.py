@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from pydantic import field_validator
+
 from stateguard.config.document import Document
 from stateguard.config.fields import Period, Required, Size, Strict, Text, check
+from stateguard.config.mirror import MirrorModel, unique
 from stateguard.config.problem import InvalidDocument, Problem
 from stateguard.config.yaml import load
+from stateguard.model.mirror import MirrorSpec
 from stateguard.model.policy import SHIPPED_ARMING, Arming, HostSettings, Trigger
 from stateguard.model.size import MIB, written_size
 
@@ -41,6 +46,10 @@ name: {name}
 
 # Disk set aside in the file "reserve" beside this one, given up when nothing else is left. 0: none.
 reserve: {reserve}
+
+# Copies elsewhere: git repositories that get everything of repo.git after each change. With trusted: true also
+# captured state, such as conversations; such a place must be as private as this host.
+mirrors:{mirrors}
 """
 
 
@@ -64,6 +73,13 @@ class HostModel(Strict):
     cycle: Period = 5.0
     name: Text = ""
     reserve: Size = 64 * MIB
+    mirrors: list[MirrorModel] | None = None
+
+    @field_validator("mirrors")
+    @classmethod
+    def _unique(cls, mirrors: list[MirrorModel] | None) -> list[MirrorModel] | None:
+        """Refuse two mirrors of one name."""
+        return unique(mirrors) if mirrors else mirrors
 
 
 def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
@@ -76,7 +92,12 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
     given = model.arming.model_dump(exclude_none=True) if model.arming else {}
     arming = {**SHIPPED_ARMING, **{Trigger(trigger): Arming(level) for trigger, level in given.items()}}
     return HostSettings(
-        live=model.live, arming=arming, cycle_seconds=model.cycle, name=model.name, reserve_bytes=model.reserve
+        live=model.live,
+        arming=arming,
+        cycle_seconds=model.cycle,
+        name=model.name,
+        reserve_bytes=model.reserve,
+        mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
     )
 
 
@@ -102,9 +123,19 @@ def host_document(settings: HostSettings) -> str:
         cycle=f"{settings.cycle_seconds:g}s",
         name=_quoted(settings.name),
         reserve=written_size(settings.reserve_bytes),
+        mirrors=_listed(settings.mirrors),
     )
     load_host(_encoded(text))
     return text
+
+
+def _listed(mirrors: Sequence[MirrorSpec]) -> str:
+    """Return mirrors as items of a list, each with its name, address and trust."""
+    rows = [
+        f"\n  - name: {_quoted(m.name)}\n    url: {_quoted(m.url)}\n    trusted: {'true' if m.trusted else 'false'}"
+        for m in mirrors
+    ]
+    return "".join(rows) or " []"
 
 
 def with_arming(text: str, trigger: Trigger, level: Arming) -> str:

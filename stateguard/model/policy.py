@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stateguard.model.agent import AgentSpec, Channel, Probe
+from stateguard.model.mirror import MirrorSpec
 from stateguard.model.size import MIB
 
 
@@ -98,3 +99,4 @@ class HostSettings:
     cycle_seconds: float = 5.0
     name: str = ""
     reserve_bytes: int = 64 * MIB
+    mirrors: tuple[MirrorSpec, ...] = ()
