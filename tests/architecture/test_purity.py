@@ -9,6 +9,8 @@ from architecture.sources import ROOT, named, parse, python_files
 
 PURE_PACKAGES = ("stateguard/model", "stateguard/text", "stateguard/detect")
 PURE_MODULES = (
+    "stateguard/mirror/cadence.py",
+    "stateguard/mirror/plan.py",
     "stateguard/transition/plan.py",
     "stateguard/respond/advisor.py",
     "stateguard/respond/authority.py",
