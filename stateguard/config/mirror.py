@@ -85,6 +85,8 @@ class MirrorModel(Strict):
             raise ValueError(msg)
         parts = _split(self.url)
         scheme, host = (parts.scheme, parts.hostname) if parts else ("", "")
+        if parts and scheme in ("git", "file") and "@" in parts.netloc:
+            raise ValueError(f"{scheme}:// knows no user; leave out what stands before the @")
         if self.trusted and scheme in _IN_THE_CLEAR and host not in _LOOPBACK:
             msg = f"captured state would travel unencrypted over {scheme}; use ssh or https, or trusted: false"
             raise ValueError(msg)

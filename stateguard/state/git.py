@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,51 @@ _SAFE = {
     "GIT_OPTIONAL_LOCKS": "0",
     "LC_ALL": "C",
 }
+
+_REACHING = ("SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+             "no_proxy", "NO_PROXY")  # fmt: skip
+_UNASKED = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3",
+    "LC_ALL": "C",
+}
+_PLAIN = (
+    "core.hooksPath=/dev/null",
+    "core.askPass=",
+    "credential.interactive=never",
+    "push.followTags=false",
+    "push.gpgSign=false",
+    "push.recurseSubmodules=no",
+    "push.useForceIfIncludes=false",
+    "fetch.recurseSubmodules=no",
+    "maintenance.auto=false",
+    "gc.auto=0",
+    "pack.threads=1",
+    "transfer.fsckObjects=true",
+)
+
+
+def git_afar(repository: Path, *argv: str, cancel: command.Cancel, deadline_seconds: float) -> command.Done:
+    """Run a git command that speaks with another host, as the user who runs the guard: with their keys and helpers.
+
+    It asks nobody for anything, and has ended, with all that it started, when this returns or this process dies.
+
+    Raises:
+        StorageError: git is missing.
+    """
+    reaching = {name: os.environ[name] for name in _REACHING if name in os.environ}
+    plain = [word for setting in _PLAIN for word in ("-c", setting)]
+    try:
+        return command.run_tethered(
+            ("git", "--git-dir", str(repository), *plain, *argv),
+            cancel=cancel,
+            environment=command.clean_environment({**reaching, **_UNASKED}),
+            deadline_seconds=deadline_seconds,
+            cap_bytes=1 << 26,
+        )
+    except OSError as error:
+        raise _missing(error) from error
 
 
 def git(
@@ -55,8 +101,7 @@ def git_raw(
             cap_bytes=1 << 30,
         )
     except OSError as error:
-        message = f"git cannot be started: {error.strerror}"
-        raise StorageError(message, next_step="install git 2.34 or newer") from error
+        raise _missing(error) from error
     words = " ".join(argv[:4])
     if done.status is None:
         message = f"git {words} did not end within {deadline_seconds:.0f} s"
@@ -65,6 +110,10 @@ def git_raw(
         message = f"git {words} ended with status {done.status}: {_reason(done.errors)}"
         raise StorageError(message)
     return done.output
+
+
+def _missing(error: OSError) -> StorageError:
+    return StorageError(f"git cannot be started: {error.strerror}", next_step="install git 2.34 or newer")
 
 
 def _reason(errors: bytes) -> str:

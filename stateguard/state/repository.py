@@ -157,6 +157,16 @@ class Repository:
         names = [n for n in self.handle.references if n.startswith(prefix)]
         return {name: target for name in sorted(names) if (target := self.ref(name))}
 
+    def every_ref(self) -> dict[str, str]:
+        """Return all refs with their object ids, read by git in a process of its own: other threads are not held up.
+
+        Raises:
+            StorageError: git could not.
+        """
+        listed = git(self.path, "for-each-ref", "--format=%(objectname) %(refname)").decode(errors="replace")
+        rows = (line.partition(" ") for line in listed.splitlines())
+        return {name: object_id for object_id, _, name in rows}
+
     def move(self, moves: Sequence[RefMove]) -> None:
         """Move refs in one transaction, each only if it is still where it was thought to be.
 
