@@ -19,6 +19,7 @@ _STATE_COLOURS = {
     "HEALTHY": "green", "succeeded": "green", "RUNNING": "green", "RESOLVED": "green", "DEGRADED": "yellow",
     "UNKNOWN": "yellow", "STARTING": "yellow", "BACKOFF": "yellow", "undone": "yellow", "UNHEALTHY": "red",
     "FATAL": "red", "failed": "red", "refused": "red", "OPEN": "red", "MITIGATING": "yellow",
+    "IN_SYNC": "green", "BEHIND": "yellow", "DIVERGED": "red", "TAMPERED": "red",
 }  # fmt: skip
 
 

@@ -8,14 +8,20 @@ import click
 
 from stateguard.cli.context import home_of, show, user
 from stateguard.cli.progress import Listener
+from stateguard.errors import UsageProblemError
+from stateguard.model.mirror import MirrorSpec
+from stateguard.text.redact import redact
 
 
 @click.command("init")
 @click.option("--from", "source", type=click.Path(path_type=Path), metavar="DIR", help="Directory to take under guard.")
 @click.option("--live", type=click.Path(path_type=Path), metavar="DIR", help="Live directory (default HOME/live).")
+@click.option("--remote", "remotes", multiple=True, metavar="NAME=URL", help="A mirror; may be given several times.")
 @click.option("--no-baseline", is_flag=True, help="Do not watch one confirm window and sign baseline/1.")
 @click.pass_context
-def command(ctx: click.Context, source: Path | None, live: Path | None, no_baseline: bool) -> None:
+def command(
+    ctx: click.Context, source: Path | None, live: Path | None, remotes: tuple[str, ...], no_baseline: bool
+) -> None:
     """Make a guard home: import DIR, apply it, watch one confirm window, sign baseline/1."""
     from stateguard.guard.found import Founding, found
     from stateguard.guard.worker import progress
@@ -27,6 +33,7 @@ def command(ctx: click.Context, source: Path | None, live: Path | None, no_basel
         live=live.absolute() if live else home.default_live,
         baseline=not no_baseline,
         user=user(),
+        mirrors=tuple(map(_mirror, remotes)),
     )
     with Listener(quiet=ctx.obj["quiet"]) as listener:
         document = found(founding, listener.say, lambda _, step: listener.hear(progress(step)))
@@ -38,3 +45,10 @@ def command(ctx: click.Context, source: Path | None, live: Path | None, no_basel
         f"next            stateguard --home {home.root} run     and     {push}",
     ]
     show(ctx, document, lines)
+
+
+def _mirror(text: str) -> MirrorSpec:
+    name, sign, url = text.partition("=")
+    if not sign or not name or not url:
+        raise UsageProblemError(f"--remote takes NAME=URL, not {redact(text)!r}")
+    return MirrorSpec(name, url)

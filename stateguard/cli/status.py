@@ -10,6 +10,7 @@ import click
 
 from stateguard.cli.context import ask, show, table, word
 from stateguard.model.identity import short
+from stateguard.text.words import count
 
 _BETWEEN_SECONDS = 1.0
 
@@ -42,6 +43,8 @@ def lines(status: dict[str, Any]) -> list[str]:
         f"drift        {', '.join(d['path'] + ' ' + d['kind'] for d in status['drift'][:5]) or 'none'}",
         f"incidents    {', '.join(map(str, status['incidents'])) or 'none open'}",
     ]
+    if status["mirrors"]:
+        found.append(f"mirrors      {', '.join(_mirror(m) for m in status['mirrors'])}")
     if status["stopped"]:
         found.append(
             f"by hand      {', '.join(status['stopped'])} stopped; stateguard only watches until they run again"
@@ -57,6 +60,11 @@ def lines(status: dict[str, Any]) -> list[str]:
         for a in status["agents"]
     ]
     return [*found, "", *table(rows, ("AGENT", "STATE", "HEALTH", "PID", "RUNNING", ""))] if rows else found
+
+
+def _mirror(mirror: dict[str, Any]) -> str:
+    behind = f" by {count(mirror['behind'], 'ref')}" if mirror["state"] == "BEHIND" and mirror["behind"] else ""
+    return f"{mirror['name']} {word(mirror['state'])}{behind}"
 
 
 def _baseline(baseline: dict[str, Any] | None) -> str:

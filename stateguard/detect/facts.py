@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stateguard.model.agent import AgentSpec, Probe
 from stateguard.model.health import ALIVE, AgentStatus, Finding, Health, Observation
+from stateguard.model.mirror import MirrorSeen
 from stateguard.model.tree import Drift
 
 
@@ -30,6 +31,7 @@ class Facts:
     drift: tuple[Drift, ...] = ()
     too_large: tuple[str, ...] = ()
     revision: str = ""
+    mirrors: tuple[MirrorSeen, ...] = ()
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:

@@ -10,7 +10,8 @@ from stateguard.detect.facts import Facts, Seen
 from stateguard.model.agent import AgentSpec
 from stateguard.model.condition import Condition, Severity
 from stateguard.model.health import AgentState, Health
-from stateguard.text.words import count
+from stateguard.model.mirror import MirrorState
+from stateguard.text.words import count, seconds
 
 AGENT_FAILED = "AGENT_FAILED"
 PROBE_FAILED = "PROBE_FAILED"
@@ -18,8 +19,11 @@ SYSTEM_FAILURE = "SYSTEM_FAILURE"
 DRIFT = "DRIFT"
 CAPTURE_CEILING = "CAPTURE_CEILING"
 MIXED_VERSIONS = "MIXED_VERSIONS"
+MIRROR_BEHIND = "MIRROR_BEHIND"
+MIRROR_DIVERGED = "MIRROR_DIVERGED"
+MIRROR_TAMPERED = "MIRROR_TAMPERED"
 
-TELLING = frozenset({DRIFT, CAPTURE_CEILING, MIXED_VERSIONS})
+TELLING = frozenset({DRIFT, CAPTURE_CEILING, MIXED_VERSIONS, MIRROR_BEHIND, MIRROR_DIVERGED, MIRROR_TAMPERED})
 """Types that are shown and recorded, and alone never lead to an incident."""
 
 _MANY_CRITICAL = 3
@@ -45,6 +49,7 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
             Condition(CAPTURE_CEILING, "live", Severity.LOW, "TooLarge", message, "capture", facts.too_large[:_SHOWN])
         )
     found += _mixed(facts)
+    found += _mirrors(facts)
     unique: dict[tuple[str, str], Condition] = {}
     for condition in sorted(found, key=lambda c: (c.severity, c.external)):
         known = unique.get(condition.key)
@@ -125,6 +130,27 @@ def _mixed(facts: Facts) -> list[Condition]:
         return []
     message = f"{', '.join(other)} run another revision than the one that is live"
     return [Condition(MIXED_VERSIONS, "system", Severity.LOW, "Mixed", message, "process state", tuple(other))]
+
+
+_MIRRORS = {
+    MirrorState.BEHIND: (MIRROR_BEHIND, "Behind", "has been behind for {since}"),
+    MirrorState.DIVERGED: (MIRROR_DIVERGED, "Diverged", "holds what this guard did not put there"),
+    MirrorState.TAMPERED: (MIRROR_TAMPERED, "Tampered", "does not verify"),
+}
+
+
+def _mirrors(facts: Facts) -> list[Condition]:
+    found = []
+    for seen in facts.mirrors:
+        if seen.state not in _MIRRORS:
+            continue
+        if seen.state is MirrorState.BEHIND and seen.since_seconds < seen.tell_after_seconds:
+            continue
+        name, reason, says = _MIRRORS[seen.state]
+        message = f"mirror {seen.name} {says.format(since=seconds(seen.since_seconds))}"
+        told = f"{message}: {seen.message}" if seen.message else message
+        found.append(Condition(name, seen.name, Severity.LOW, reason, told, "mirror"))
+    return found
 
 
 def _level(spec: AgentSpec) -> Severity:

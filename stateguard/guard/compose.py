@@ -15,6 +15,8 @@ from stateguard.errors import StorageError
 from stateguard.host.database import Database
 from stateguard.host.home import Home
 from stateguard.live.scan import Scanner
+from stateguard.mirror.store import MirrorStore
+from stateguard.mirror.sync import Sources, Syncing
 from stateguard.model.identity import APPLIED, MAIN
 from stateguard.model.policy import HostSettings, System
 from stateguard.model.transition import Direction, Step, StepName
@@ -58,6 +60,7 @@ class Guard:
     runtime: ProcessRuntime
     prober: Prober
     watch: Watch
+    mirrors: Syncing
     wake: threading.Event
     live: Path
 
@@ -110,6 +113,7 @@ class Guard:
 
     def close(self) -> None:
         """Let go of everything; the agents stay running."""
+        self.mirrors.cancel.cancel()
         self.prober.close()
         self.runtime.close()
         self.database.close()
@@ -199,6 +203,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         runtime=runtime,
         prober=prober,
         watch=watch,
+        mirrors=Syncing(Sources(repository, captured), MirrorStore(database)),
         wake=wake,
         live=live,
         _scanner=scanner.current,

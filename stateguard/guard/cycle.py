@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from stateguard.detect.facts import Facts, findings
@@ -10,6 +11,7 @@ from stateguard.detect.failure import TELLING, conditions
 from stateguard.guard.applies import Applies
 from stateguard.guard.compose import Guard
 from stateguard.guard.healing import Healer
+from stateguard.guard.mirrors import mirrors_seen
 from stateguard.guard.view import drift_now, facts
 from stateguard.host.clock import boot_seconds, moment, now_text
 from stateguard.host.logs import log, warn
@@ -64,7 +66,8 @@ class Cycle:
 
     def _observe(self) -> Facts:
         _, large = self._guard.scanner().captured()
-        return facts(self._guard, drift_now(self._guard), tuple(large))
+        found = facts(self._guard, drift_now(self._guard), tuple(large))
+        return replace(found, mirrors=mirrors_seen(self._guard))
 
     def _respond(self, seen: Facts, found: Sequence[Condition]) -> None:
         suspended = self._suspended()

@@ -27,6 +27,7 @@ from stateguard.host.process import session_of
 from stateguard.host.space import keep_reserve
 from stateguard.live.lock import claim
 from stateguard.live.watch import Watcher
+from stateguard.mirror.keeper import Keeper
 from stateguard.model.transition import Step
 from stateguard.transition.journal import Operation
 
@@ -87,6 +88,7 @@ class Daemon:
         self.worker = Worker(guard.wake, self._busy_with)
         pulse = Pulse(lambda: self.worker.waiting, lambda: self.worker.busy, lambda: self._cycle.drifted)
         self._instruments = Instruments(guard, pulse)
+        self._keeper = Keeper(guard.mirrors)
         self._server = Server(guard.home.socket, application(self._desk, self.worker), self._is_agent)
 
     def serve(self) -> None:
@@ -101,6 +103,7 @@ class Daemon:
             self._loop()
         finally:
             notify("STOPPING=1")
+            self._keeper.stop()
             self._server.stop()
             self._watcher.stop()
             log("stopped; the agents stay running")
@@ -132,6 +135,7 @@ class Daemon:
         try:
             self._cycle.turn()
             self._instruments.cycled(boot_seconds() - began)
+            self._keeper.nudge(self._guard.settings.mirrors)
             return self._cycle.next_due_seconds()
         except (StateguardError, OSError):
             failure("monitor degraded: a cycle failed")

@@ -15,6 +15,7 @@ from pygit2.enums import ObjectType
 from stateguard.admission.admit import judge
 from stateguard.config.defaults import default_policy
 from stateguard.config.host import host_document
+from stateguard.config.problem import InvalidDocument
 from stateguard.config.state import STATE_FILE
 from stateguard.errors import NotFoundError, RefusedError, StorageError, UsageProblemError
 from stateguard.guard.admit import tree_reader
@@ -27,6 +28,7 @@ from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.live.lock import claim
 from stateguard.model.identity import APPLIED, MAIN, ZERO, person
+from stateguard.model.mirror import MirrorSpec
 from stateguard.model.policy import SHIPPED_ARMING, HostSettings
 from stateguard.model.transition import Kind, Outcome, Step
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
@@ -50,6 +52,12 @@ class Founding:
     live: Path
     baseline: bool
     user: str
+    mirrors: tuple[MirrorSpec, ...] = ()
+
+    @property
+    def settings(self) -> HostSettings:
+        """What its guard.yaml says at first."""
+        return HostSettings(str(self.live), SHIPPED_ARMING, name=os.uname().nodename, mirrors=self.mirrors)
 
 
 def found(
@@ -68,6 +76,7 @@ def found(
     if founding.source is not None and not founding.source.is_dir():
         raise NotFoundError(f"{founding.source} is no directory", next_step="name the directory that holds your state")
     _check_places(founding)
+    _check_settings(founding)
     try:
         home.create()
     except OSError as error:
@@ -94,6 +103,14 @@ def _check_places(founding: Founding) -> None:
         raise UsageProblemError("the live directory cannot be the guard home itself", next_step="choose another --live")
 
 
+def _check_settings(founding: Founding) -> None:
+    try:
+        host_document(founding.settings)
+    except InvalidDocument as error:
+        said = "; ".join(problem.message for problem in error.problems)
+        raise UsageProblemError(f"these settings cannot be: {said}", next_step="see: stateguard init --help") from error
+
+
 def _furnish(founding: Founding) -> None:
     home = founding.home
     identity = secrets.token_hex(16)
@@ -103,8 +120,7 @@ def _furnish(founding: Founding) -> None:
     create_guard_key(home.keys, home.trust)
     files.replace(home.trust / IDENTITY, identity.encode() + b"\n", 0o644)
     founding.live.mkdir(parents=True, exist_ok=True)
-    settings = HostSettings(live=str(founding.live), arming=SHIPPED_ARMING, name=os.uname().nodename)
-    files.replace(home.settings, host_document(settings).encode(), 0o600)
+    files.replace(home.settings, host_document(founding.settings).encode(), 0o600)
 
 
 def _first_commit(guard: Guard, founding: Founding) -> str:

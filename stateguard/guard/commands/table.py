@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stateguard.guard.commands import agents, arming, baselines, changing, looking, metrics
+from stateguard.guard.commands import agents, arming, baselines, changing, looking, metrics, mirrors
 from stateguard.guard.commands.desk import Command
 
 COMMANDS: dict[str, Command] = {
@@ -12,5 +12,6 @@ COMMANDS: dict[str, Command] = {
     **arming.COMMANDS,
     **agents.COMMANDS,
     **metrics.COMMANDS,
+    **mirrors.COMMANDS,
 }
 """Name → command. A name is also the path of the control API: ``POST /v1/NAME``."""
