@@ -13,6 +13,9 @@ from stateguard.trust.ssh import SigningKey
 PRINCIPAL = "guard@stateguard"
 """The name under which the guard's key stands in allowed_signers."""
 
+ALLOWED_SIGNERS = "allowed_signers"
+"""The file in ``trust/`` that pins the guard's key; people's SSH keys stand behind it, for stock ssh-keygen and git."""
+
 
 def create_guard_key(keys: Path, trust: Path) -> SigningKey:
     """Make the guard's key: private in ``keys/``, public and pinned in ``trust/allowed_signers``.
@@ -24,7 +27,7 @@ def create_guard_key(keys: Path, trust: Path) -> SigningKey:
     files.replace(keys / "guard", key.dump(), 0o600)
     files.replace(keys / "guard.pub", f"{key.public.line} {PRINCIPAL}\n".encode(), 0o644)
     line = f'{PRINCIPAL} namespaces="git,stateguard" {key.public.line}\n'
-    files.replace(trust / "allowed_signers", line.encode(), 0o644)
+    files.replace(trust / ALLOWED_SIGNERS, line.encode(), 0o644)
     return key
 
 
@@ -53,14 +56,24 @@ def load_pinned(trust: Path) -> PublicKey:
     Raises:
         TrustError: it is missing or not exactly one.
     """
-    path = trust / "allowed_signers"
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(f"{PRINCIPAL} ")]
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"the pinned keys {path} cannot be read"
-        raise TrustError(message, next_step="put it back from your backup") from error
+    path = trust / ALLOWED_SIGNERS
+    lines = guard_lines(trust)
     if len(lines) != 1:
         message = f"{path} names {len(lines)} keys for {PRINCIPAL}, not one"
         raise TrustError(message, next_step="put it back from your backup")
     _, kind, rest = lines[0].partition("ssh-ed25519 ")
     return parse_public(kind + rest)
+
+
+def guard_lines(trust: Path) -> list[str]:
+    """Return the lines of ``trust/allowed_signers`` that pin the guard's key; there should be one.
+
+    Raises:
+        TrustError: the file cannot be read.
+    """
+    path = trust / ALLOWED_SIGNERS
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(f"{PRINCIPAL} ")]
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the pinned keys {path} cannot be read"
+        raise TrustError(message, next_step="put it back from your backup") from error

@@ -1,0 +1,88 @@
+"""Whose signatures count: people, their public keys, and what each may do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,62}")
+_RESERVED = frozenset({"guard", "guard@stateguard", "stateguard", "detector", "unknown"})
+GPG = "gpg"
+"""The kind of an OpenPGP key; every other kind is SSH's own word for it."""
+
+
+class Role(StrEnum):
+    """What a person's signature is good for."""
+
+    PUSH = "push"
+    BASELINE = "baseline"
+    APPROVE = "approve"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One public key: an ``authorized_keys`` line without comment, or an armored OpenPGP key (empty: it was lost).
+
+    ``fingerprint`` is ``SHA256:…`` as ssh-keygen prints it, or the 40 hexadecimal digits of the primary key.
+    """
+
+    kind: str
+    fingerprint: str
+    public: str
+    added_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whose signatures count."""
+
+    name: str
+    roles: tuple[Role, ...]
+    keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A key that counted once; what was accepted with it stays accepted."""
+
+    name: str
+    key: Key
+    removed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The trust document. Its version only grows; 0 is the one that was never written."""
+
+    version: int = 0
+    people: tuple[Person, ...] = ()
+    former: tuple[Former, ...] = ()
+
+    def find(self, name: str) -> Person | None:
+        """Return the person of that name."""
+        return next((p for p in self.people if p.name == name), None)
+
+    def owner(self, fingerprint: str) -> Person | None:
+        """Return the person whose key this is."""
+        return next((p for p in self.people for k in p.keys if k.fingerprint == fingerprint), None)
+
+    def former_owner(self, fingerprint: str) -> str | None:
+        """Return the name of the person whose key this was."""
+        return next((f.name for f in self.former if f.key.fingerprint == fingerprint), None)
+
+    def current_keys(self) -> Iterator[Key]:
+        """Yield every key that counts."""
+        return (key for person in self.people for key in person.keys)
+
+    def all_keys(self) -> Iterator[Key]:
+        """Yield every key that counts or counted."""
+        yield from self.current_keys()
+        yield from (f.key for f in self.former)
+
+
+def is_person_name(text: str) -> bool:
+    """Say whether a text can name a person: one word without meaning to ssh or a shell, and not the guard's."""
+    return _NAME.fullmatch(text) is not None and text.lower() not in _RESERVED

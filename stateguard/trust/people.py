@@ -1,0 +1,172 @@
+"""The trust document as files, and what a change of it may be: values in, a new document out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from stateguard.config.trust import TRUST_FILE, load_trust, trust_document
+from stateguard.errors import NotFoundError, RefusedError, StorageError, TrustError, UsageProblemError
+from stateguard.host import files
+from stateguard.model.trust import GPG, Former, Key, Person, Role, Trust, is_person_name
+from stateguard.trust.gpg import read_key
+from stateguard.trust.keys import ALLOWED_SIGNERS, guard_lines, load_pinned
+from stateguard.trust.public import parse_public
+
+_ARMORED = re.compile(r"([0-9A-F]{40})\.asc")
+_PRIVATE = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")
+
+
+def load(folder: Path) -> Trust:
+    """Read ``trust.yaml`` and the armored keys beside it; a home where nobody was trusted yet has none.
+
+    Raises:
+        InvalidDocument: it does not hold.
+        StorageError: it cannot be read.
+    """
+    path = folder / TRUST_FILE
+    try:
+        content = path.read_bytes()
+        armored = {
+            match[1]: file.read_text(encoding="ascii", errors="replace")
+            for file in sorted(folder.iterdir())
+            if (match := _ARMORED.fullmatch(file.name))
+        }
+    except FileNotFoundError:
+        return Trust()
+    except OSError as error:
+        message = f"{path} cannot be read: {os.strerror(error.errno or 0)}"
+        raise StorageError(message, next_step="put it back from your backup") from error
+    return load_trust(content, str(path), _told, armored)
+
+
+def save(folder: Path, trust: Trust) -> None:
+    """Write the document, the keys beside it, and ``allowed_signers`` for stock ssh-keygen and git, durably.
+
+    Raises:
+        StorageError: the disk refused; the document is the old one or the new one.
+    """
+    try:
+        for key in trust.all_keys():
+            path = folder / f"{key.fingerprint}.asc"
+            if key.kind == GPG and key.public and not (path.is_file() and path.read_text("ascii") == key.public):
+                files.replace(path, key.public.encode(), 0o644)
+        lines = guard_lines(folder)
+        files.replace(folder / TRUST_FILE, trust_document(trust).encode(), 0o644)
+        people = [
+            f'{p.name} namespaces="git,stateguard" {k.public}' for p in trust.people for k in p.keys if k.kind != GPG
+        ]
+        files.replace(folder / ALLOWED_SIGNERS, "\n".join([*lines, *people, ""]).encode(), 0o644)
+    except OSError as error:
+        message = f"the trust document cannot be written: {os.strerror(error.errno or 0)}"
+        changed = "the audit chain may name a change that is not in force"
+        raise StorageError(message, changed=changed, next_step="mend the disk and try again") from error
+
+
+def ssh_key(offered: str, at: str) -> Key:
+    """Return the one key that the text of a ``.pub`` file holds. ``at`` is now, RFC 3339.
+
+    Raises:
+        TrustError: there is not exactly one, it is private, too short or of a kind that does not count.
+    """
+    refuse_private(offered.encode())
+    lines = [line for line in offered.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if len(lines) != 1:
+        message = f"there is not exactly one SSH public key but {len(lines)} lines"
+        raise TrustError(message, next_step="give one key at a time, such as ~/.ssh/id_ed25519.pub")
+    public = parse_public(lines[0])
+    return Key(public.kind, public.fingerprint, public.line, at)
+
+
+def gpg_key(offered: bytes, at: str) -> Key:
+    """Return the one OpenPGP key that a file holds. ``at`` is now, RFC 3339.
+
+    Raises:
+        TrustError: there is not exactly one, it is private, or unfit; or gpg is missing.
+    """
+    refuse_private(offered)
+    found = read_key(offered)
+    return Key(GPG, found.fingerprint, found.armored, at)
+
+
+def refuse_private(content: bytes) -> None:
+    """Refuse a private key in text form: it has no business with the guard.
+
+    Raises:
+        TrustError: there is one.
+    """
+    if _PRIVATE.search(content):
+        message = "this is a private key; it was not stored anywhere"
+        raise TrustError(message, next_step="give the public key: the file that ends in .pub, or gpg --armor --export")
+
+
+def added(trust: Trust, folder: Path, name: str, key: Key | None, roles: Sequence[Role] | None) -> Trust:
+    """Return the trust with a key under a name; ``roles`` None leaves a person's, and gives a new one ``push``.
+
+    Raises:
+        UsageProblemError: the name cannot name a person.
+        NotFoundError: there is neither a key nor such a person.
+        RefusedError: the key is another person's, or the guard's own.
+    """
+    if not is_person_name(name):
+        message = f"{name!r} cannot name a person"
+        raise UsageProblemError(
+            message, next_step="use letters, digits and . _ @ + -, such as alice, and no name of the guard's"
+        )
+    known = trust.find(name)
+    if key is None and known is None:
+        message = f"nobody is trusted under the name {name}"
+        raise NotFoundError(message, next_step="give a key: --ssh FILE or --gpg FILE")
+    if key is not None:
+        _check_owner(trust, folder, name, key)
+    before = known or Person(name, (Role.PUSH,), ())
+    keys = before.keys
+    if key is not None:
+        same = next((k for k in keys if k.fingerprint == key.fingerprint), None)
+        kept = replace(key, added_at=same.added_at) if same else key
+        keys = (*(k for k in keys if k != same), kept) if kept != same else keys
+    chosen = before.roles if roles is None else tuple(role for role in Role if role in roles)
+    after = Person(name, chosen, keys)
+    if after == known:
+        return trust
+    people = [after if p.name == name else p for p in trust.people] + ([] if known else [after])
+    fingerprint = key.fingerprint if key else None
+    former = tuple(f for f in trust.former if f.key.fingerprint != fingerprint)
+    return Trust(trust.version + 1, tuple(people), former)
+
+
+def _check_owner(trust: Trust, folder: Path, name: str, key: Key) -> None:
+    owner = trust.owner(key.fingerprint)
+    if owner is not None and owner.name != name:
+        message = f"the key {key.fingerprint} is {owner.name}'s; a key has one owner"
+        raise RefusedError(message, next_step=f"stateguard trust remove {owner.name} --key {key.fingerprint}")
+    if key.fingerprint == load_pinned(folder).fingerprint:
+        raise RefusedError("this is the guard's own key; it is nobody else's", next_step="give a key of the person's")
+
+
+def removed(trust: Trust, name: str, fingerprint: str | None, at: str) -> Trust:
+    """Return the trust without a person's key, or without the person; the keys stay known as former ones.
+
+    Raises:
+        NotFoundError: there is no such person or key.
+    """
+    known = trust.find(name)
+    if known is None:
+        message = f"nobody is trusted under the name {name}"
+        raise NotFoundError(message, next_step="see: stateguard trust list")
+    gone = [k for k in known.keys if fingerprint in (None, k.fingerprint)]
+    if not gone:
+        message = f"{name} has no key {fingerprint}"
+        raise NotFoundError(message, next_step="see: stateguard trust list")
+    left = replace(known, keys=tuple(k for k in known.keys if k not in gone))
+    people = tuple(left if p.name == name else p for p in trust.people if p.name != name or left.keys)
+    former = (*trust.former, *(Former(name, k, at) for k in gone))
+    return Trust(trust.version + 1, people, former)
+
+
+def _told(line: str) -> tuple[str, str]:
+    key = parse_public(line)
+    return key.kind, key.fingerprint

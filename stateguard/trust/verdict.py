@@ -1,0 +1,146 @@
+"""Whose signature is this? One answer for SSH and GPG, by the keys that people are trusted with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stateguard.errors import TrustError
+from stateguard.model.trust import GPG, Trust
+from stateguard.trust import ssh
+from stateguard.trust.armor import PGP_SIGNATURE, SSH_SIGNATURE
+from stateguard.trust.gpg import GpgMissingError
+from stateguard.trust.gpgstatus import Finding, Sighting
+from stateguard.trust.public import read_key
+
+GpgVerify = Callable[[Sequence[str], bytes, str], Sighting]
+"""Gives what gpg finds of an armored signature over bytes, knowing some armored keys only."""
+
+_X509 = "-----BEGIN SIGNED MESSAGE-----"
+
+
+class Standing(StrEnum):
+    """What a signature is worth."""
+
+    UNSIGNED = "unsigned"
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whose signature it is. ``name`` is set for a known one; ``detail`` says why it is unknown or bad."""
+
+    standing: Standing
+    name: str = ""
+    fingerprint: str = ""
+    detail: str = ""
+
+    @property
+    def words(self) -> str:
+        """The verdict as it stands in a sentence, such as ``signed by alice``."""
+        if self.standing is Standing.KNOWN:
+            return f"signed by {self.name}"
+        if self.standing is Standing.UNSIGNED:
+            return "unsigned"
+        return self.detail
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An accepted signature looked at again; without problems it holds, warnings or not."""
+
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def judge(
+    content: bytes, text: str | None, trust: Trust, gpg: GpgVerify, namespace: str = ssh.GIT_NAMESPACE
+) -> Verdict:
+    """Return whose signature an armored one over these bytes is; None is none.
+
+    Raises:
+        StorageError: gpg could not be given what it needs.
+    """
+    if text is None:
+        return Verdict(Standing.UNSIGNED)
+    if text.lstrip().startswith(f"-----BEGIN {PGP_SIGNATURE}-----"):
+        return _of_gpg(content, text, trust, gpg)
+    if text.lstrip().startswith(_X509):
+        return Verdict(Standing.UNKNOWN, detail="signed with X.509, which is not checked")
+    return _of_ssh(content, text, trust, namespace)
+
+
+def prove(content: bytes, text: str | None, fingerprint: str, trust: Trust, gpg: GpgVerify) -> Proof:
+    """Look again at a signature that was accepted as one by this key; that the key no longer counts is no problem.
+
+    Raises:
+        StorageError: gpg could not be given what it needs.
+    """
+    warnings = () if trust.owner(fingerprint) else (f"the key {fingerprint} is not trusted any more; it was then",)
+    if text is not None and text.lstrip().startswith(f"-----BEGIN {SSH_SIGNATURE}-----"):
+        try:
+            found = ssh.parse_signature(text)
+            if found.fingerprint != fingerprint:
+                return Proof((f"signed by another key than {fingerprint}",))
+            ssh.check(content, found, read_key(found.key), ssh.GIT_NAMESPACE)
+        except TrustError as error:
+            return Proof((error.message,))
+        return Proof((), warnings)
+    keys = [k.public for k in trust.all_keys() if k.kind == GPG and k.fingerprint == fingerprint and k.public]
+    try:
+        sighting = gpg(keys, content, text or "")
+    except GpgMissingError as error:
+        return Proof((), (*warnings, f"its signature was not looked at again: {error.message}"))
+    if sighting.finding is Finding.UNKNOWN_KEY:
+        return Proof((), (*warnings, f"its signature was not looked at again: the key {fingerprint} is not at hand"))
+    if sighting.primary != fingerprint:
+        return Proof((sighting.detail or f"signed by another key than {fingerprint}",))
+    return Proof((), (*warnings, *([sighting.detail] if sighting.detail else [])))
+
+
+def _of_ssh(content: bytes, text: str, trust: Trust, namespace: str) -> Verdict:
+    try:
+        found = ssh.parse_signature(text)
+    except TrustError as error:
+        return _bad(error.message)
+    try:
+        key = read_key(found.key)
+    except TrustError as error:
+        detail = f"signed by a key that does not count ({found.fingerprint}: {error.message})"
+        return Verdict(Standing.UNKNOWN, fingerprint=found.fingerprint, detail=detail)
+    try:
+        ssh.check(content, found, key, namespace)
+    except TrustError as error:
+        return _bad(error.message, found.fingerprint)
+    return _known(trust, key.fingerprint)
+
+
+def _of_gpg(content: bytes, text: str, trust: Trust, gpg: GpgVerify) -> Verdict:
+    keys = [k.public for k in trust.current_keys() if k.kind == GPG and k.public]
+    try:
+        sighting = gpg(keys, content, text)
+    except GpgMissingError as error:
+        return Verdict(Standing.UNKNOWN, detail=f"signed with GPG, which cannot be checked ({error.message})")
+    if sighting.finding is Finding.GOOD:
+        return _known(trust, sighting.primary)
+    if sighting.finding is Finding.UNKNOWN_KEY:  # what it claims is not proven: it may well name a key that counts
+        return Verdict(Standing.UNKNOWN, fingerprint=sighting.key, detail=f"signed by an unknown key ({sighting.key})")
+    owner = trust.owner(sighting.primary)
+    whose = f" (by {owner.name})" if owner else ""
+    return _bad(f"{sighting.detail}{whose}", sighting.primary)
+
+
+def _known(trust: Trust, fingerprint: str) -> Verdict:
+    owner = trust.owner(fingerprint)
+    if owner is not None:
+        return Verdict(Standing.KNOWN, owner.name, fingerprint)
+    was = trust.former_owner(fingerprint)
+    whose = f"a key of {was}'s that was removed" if was else "an unknown key"
+    return Verdict(Standing.UNKNOWN, fingerprint=fingerprint, detail=f"signed by {whose} ({fingerprint})")
+
+
+def _bad(reason: str, fingerprint: str = "") -> Verdict:
+    return Verdict(Standing.BAD, fingerprint=fingerprint, detail=f"its signature does not hold: {reason}")
