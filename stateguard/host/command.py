@@ -150,6 +150,18 @@ def _start(argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]
     )
 
 
+def at_terminal(argv: Sequence[str], stdin: bytes = b"") -> Done:
+    """Run a program that may ask the person at the terminal, with that person's environment, until it ends.
+
+    It stays in our session, so that it reaches the terminal, and has no deadline, because people think.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    done = subprocess.run(list(argv), input=stdin, capture_output=True, check=False)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 def _clear(process: subprocess.Popen[bytes]) -> None:
     end_group(process.pid)
     process.wait()
