@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stateguard.cli.context import ask, show, table
+from stateguard.cli.context import ask, say, show, table
 from stateguard.model.identity import short
 
 
@@ -17,11 +17,30 @@ def command() -> None:
 
 @command.command("create")
 @click.option("--force", is_flag=True, help="Although the system is not known to be healthy.")
+@click.option(
+    "--sign", metavar="KEY", help="Approve it with your key: a file, ssh:SHA256:… in the agent, a GPG fingerprint."
+)
 @click.pass_context
-def create(ctx: click.Context, force: bool) -> None:
-    """Sign the live state as the next baseline now."""
-    document = ask(ctx, "baseline-create", force=force)
+def create(ctx: click.Context, force: bool, sign: str | None) -> None:
+    """Sign the live state as the next baseline now: by the guard's key, or by yours."""
+    document = ask(ctx, "baseline-create", force=force) if sign is None else _approved(ctx, sign, force=force)
     show(ctx, document, _lines(document))
+
+
+def _approved(ctx: click.Context, key: str, *, force: bool) -> dict[str, Any]:
+    """Have the guard prepare the bytes, sign them on this side, hand them back."""
+    import base64
+
+    from stateguard.trust.signing import signing_key
+    from stateguard.trust.statement import of_tag
+
+    signing = signing_key(key)
+    prepared = ask(ctx, "baseline-prepare", force=force, key=signing.fingerprint)
+    unsigned = base64.b64decode(prepared["unsigned"])
+    statement = of_tag(unsigned)
+    say(ctx, f"signing {statement.tag} with {signing.fingerprint}: revision {short(statement.revision)}, "
+             f"fingerprint {short(statement.fingerprint)}")  # fmt: skip
+    return ask(ctx, "baseline-submit", unsigned=prepared["unsigned"], signature=signing.sign(unsigned))
 
 
 @command.command("list")
@@ -30,10 +49,18 @@ def list_(ctx: click.Context) -> None:
     """List every baseline, newest first."""
     document = ask(ctx, "baseline-list")
     rows = [
-        (b["number"], b["grade"], short(b["revision"]), short(b["fingerprint"]), b["issued_at"], _verdict(b))
+        (
+            b["number"],
+            b["grade"],
+            b["signer"],
+            short(b["revision"]),
+            short(b["fingerprint"]),
+            b["issued_at"],
+            _verdict(b),
+        )
         for b in document["baselines"]
     ]
-    show(ctx, document, table(rows, ("N", "GRADE", "REVISION", "FINGERPRINT", "ISSUED", "")))
+    show(ctx, document, table(rows, ("N", "GRADE", "SIGNER", "REVISION", "FINGERPRINT", "ISSUED", "")))
 
 
 @command.command("show")
@@ -51,9 +78,11 @@ def show_(ctx: click.Context, number: str) -> None:
 def verify(ctx: click.Context, number: str | None) -> int:
     """Read every byte of a baseline (default: of all) and check signature, name and fingerprints."""
     document = ask(ctx, "baseline-verify", number=number)
-    lines = [
-        f"baseline/{b['number']}: {'holds' if b['valid'] else '; '.join(b['problems'])}" for b in document["baselines"]
-    ]
+    lines = []
+    for b in document["baselines"]:
+        verdict = f"holds ({b['grade']}, signed by {b['signer']})" if b["valid"] else "; ".join(b["problems"])
+        lines.append(f"baseline/{b['number']}: {verdict}")
+        lines += [f"  warning: {warning}" for warning in b["warnings"]]
     show(ctx, document, lines or ["there is no baseline"])
     return 0 if document["valid"] else 10
 
@@ -74,5 +103,16 @@ def _verdict(baseline: dict[str, Any]) -> str:
 
 
 def _lines(baseline: dict[str, Any]) -> list[str]:
-    keys = ("number", "grade", "revision", "snapshot", "desired_fingerprint", "fingerprint", "issued_at", "signer")
-    return [*(f"{key:<20} {baseline[key]}" for key in keys), f"{'verdict':<20} {_verdict(baseline) or 'valid'}"]
+    keys = (
+        "number",
+        "grade",
+        "revision",
+        "snapshot",
+        "desired_fingerprint",
+        "fingerprint",
+        "issued_at",
+        "signer",
+        "key",
+    )
+    found = [*(f"{key:<20} {baseline[key]}" for key in keys), f"{'verdict':<20} {_verdict(baseline) or 'valid'}"]
+    return [*found, *(f"{'warning':<20} {warning}" for warning in baseline["warnings"])]

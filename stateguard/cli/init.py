@@ -18,13 +18,20 @@ from stateguard.text.redact import redact
 @click.option("--live", type=click.Path(path_type=Path), metavar="DIR", help="Live directory (default HOME/live).")
 @click.option("--remote", "remotes", multiple=True, metavar="NAME=URL", help="A mirror; may be given several times.")
 @click.option("--no-baseline", is_flag=True, help="Do not watch one confirm window and sign baseline/1.")
+@click.option("--signing-key", metavar="KEY", help="Trust your key with everything, and approve baseline/1 with it.")
 @click.pass_context
 def command(
-    ctx: click.Context, source: Path | None, live: Path | None, remotes: tuple[str, ...], no_baseline: bool
+    ctx: click.Context,
+    source: Path | None,
+    live: Path | None,
+    remotes: tuple[str, ...],
+    no_baseline: bool,
+    signing_key: str | None,
 ) -> None:
     """Make a guard home: import DIR, apply it, watch one confirm window, sign baseline/1."""
     from stateguard.guard.found import Founding, found
     from stateguard.guard.worker import progress
+    from stateguard.trust.signing import signing_key as key_of
 
     home = home_of(ctx)
     founding = Founding(
@@ -34,6 +41,7 @@ def command(
         baseline=not no_baseline,
         user=user(),
         mirrors=tuple(map(_mirror, remotes)),
+        signing=key_of(signing_key) if signing_key is not None else None,
     )
     with Listener(quiet=ctx.obj["quiet"]) as listener:
         document = found(founding, listener.say, lambda _, step: listener.hear(progress(step)))

@@ -19,7 +19,7 @@ from stateguard.text.redact import redact
 
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "plan", "rollback", "recover", "baseline", "agent",
-    "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "mirror",
+    "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "trust", "mirror",
     "doctor", "metrics", "example", "demo", "hook",
 )  # fmt: skip
 

@@ -13,13 +13,14 @@ from stateguard.config.problem import Problem
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
 from stateguard.host.clock import boot_seconds
-from stateguard.model.identity import MAIN, ZERO, person
+from stateguard.model.identity import MAIN, ZERO, person, short
 from stateguard.model.tree import summary
 from stateguard.record.audit import Entry
 from stateguard.state import trees
 from stateguard.state.repository import Repository, split_signature
 from stateguard.text.escape import line
 from stateguard.text.words import count, seconds
+from stateguard.trust.verdict import Standing, Verdict as Signed
 
 _SHOWN = 20
 
@@ -67,9 +68,10 @@ def admit(
         problems += verdict.problems
         problems += _withdrawn(guard, repository, update.new, options)
         lines += _announced(guard, verdict)
-        signed = "signed" if _signature(repository, update.new) else "unsigned"
+        signed = signature_of(guard, repository, update.new)
+        problems += _signature_problems(update.new, signed)
         took = seconds(boot_seconds() - began)
-        lines.append(f"{summary(verdict.changed)}, valid, {signed} (admitted in {took})")
+        lines.append(f"{summary(verdict.changed)}, valid, {signed.words} (admitted in {took})")
     if not problems:
         return Admission(admitted=True, lines=tuple(lines), problems=())
     shown = [p.text() for p in problems[:_SHOWN]]
@@ -86,7 +88,7 @@ def option_problems(options: Sequence[str]) -> list[Problem]:
     for option in options:
         name, _, value = option.partition("=")
         if name == "emergency":
-            message = "breaking the glass needs an admin key, and this version knows no people's keys yet"
+            message = "breaking the glass needs an admin key, which this version does not ask for yet"
             found.append(Problem("-o emergency", 0, "push-option", message))
         elif name == "wait" and value not in ("healthy", "confirmed", "none"):
             found.append(Problem("-o wait", 0, "push-option", "wait takes healthy, confirmed or none"))
@@ -173,8 +175,22 @@ def withdrawn_as(guard: Guard, repository: Repository, commit: str) -> tuple[str
     return guard.store.withdrawn(digest)
 
 
-def _signature(repository: Repository, commit: str) -> str | None:
-    return split_signature(repository.raw(commit)[1])[1]
+def signature_of(guard: Guard, repository: Repository, commit: str) -> Signed:
+    """Return whose signature a commit carries, by the trust in force.
+
+    Raises:
+        StateguardError: the commit or the trust document cannot be read.
+    """
+    signed, armored = split_signature(repository.raw(commit)[1])
+    return guard.people.judge(signed, armored)
+
+
+def _signature_problems(commit: str, signed: Signed) -> list[Problem]:
+    """Refuse a signature that does not hold: better none than one that says what is not so."""
+    if signed.standing is not Standing.BAD:
+        return []
+    message = f"{short(commit)}: {signed.words}; sign it anew or not at all: git commit --amend"
+    return [Problem("main", 0, "signature", message)]
 
 
 def said(lines: Sequence[str]) -> list[str]:

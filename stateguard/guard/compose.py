@@ -21,8 +21,10 @@ from stateguard.model.identity import APPLIED, MAIN
 from stateguard.model.policy import HostSettings, System
 from stateguard.model.transition import Direction, Step, StepName
 from stateguard.observe.prober import Prober
+from stateguard.record.approval import Approvals
 from stateguard.record.audit import Audit
 from stateguard.record.baseline import Baselines, Places
+from stateguard.record.people import People
 from stateguard.respond.reporting import Reporter
 from stateguard.respond.responder import Responder
 from stateguard.respond.store import Store
@@ -54,6 +56,8 @@ class Guard:
     books: Books
     store: Store
     baselines: Baselines
+    people: People
+    approvals: Approvals
     operations: Operations
     responder: Responder
     reporter: Reporter
@@ -186,7 +190,8 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     parts = Parts(live, repository, captured, scanner.current, runtime, prober, watch, declared.system, recorder.record)
     operations = Operations(books, preparation, Engine(journal, Stages(parts), announce))
     pinned = load_pinned(home.trust)
-    baselines = Baselines(Places(repository, captured, identity, database), audit, pinned, signing.key)
+    people = People(home.trust, home.keys / "gnupg", database, audit)
+    baselines = Baselines(Places(repository, captured, identity, database), audit, pinned, signing.key, people)
     reporter = Reporter(books, store, prober)
     return Guard(
         home=home,
@@ -197,6 +202,8 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         books=books,
         store=store,
         baselines=baselines,
+        people=people,
+        approvals=Approvals(baselines, people, database),
         operations=operations,
         responder=Responder(operations, store, baselines, reporter),
         reporter=reporter,

@@ -17,13 +17,13 @@ from stateguard.config.defaults import default_policy
 from stateguard.config.host import host_document
 from stateguard.config.problem import InvalidDocument
 from stateguard.config.state import STATE_FILE
-from stateguard.errors import NotFoundError, RefusedError, StorageError, UsageProblemError
+from stateguard.errors import NotFoundError, RefusedError, StorageError, TrustError, UsageProblemError
 from stateguard.guard.admit import tree_reader
 from stateguard.guard.applies import Say
 from stateguard.guard.compose import IDENTITY, Guard, compose
 from stateguard.guard.hooks import install_hooks
 from stateguard.host import files
-from stateguard.host.clock import wall_seconds
+from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.live.lock import claim
@@ -32,6 +32,7 @@ from stateguard.model.mirror import MirrorSpec
 from stateguard.model.policy import SHIPPED_ARMING, HostSettings
 from stateguard.model.transition import Kind, Outcome, Step
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
+from stateguard.model.trust import Key, Role, is_person_name
 from stateguard.record import audit
 from stateguard.state import trees
 from stateguard.state.forward import signed_commit
@@ -41,11 +42,13 @@ from stateguard.text.words import count, seconds
 from stateguard.transition.journal import Operation
 from stateguard.transition.prepare import Wish
 from stateguard.trust.keys import create_guard_key
+from stateguard.trust.people import added, gpg_key, ssh_key
+from stateguard.trust.signing import Signing
 
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """What a new home is made from. ``source`` None: an empty state."""
+    """What a new home is made from. ``source`` None: an empty state; ``signing`` None: the guard signs baseline/1."""
 
     home: Home
     source: Path | None
@@ -53,6 +56,7 @@ class Founding:
     baseline: bool
     user: str
     mirrors: tuple[MirrorSpec, ...] = ()
+    signing: Signing | None = None
 
     @property
     def settings(self) -> HostSettings:
@@ -77,6 +81,7 @@ def found(
         raise NotFoundError(f"{founding.source} is no directory", next_step="name the directory that holds your state")
     _check_places(founding)
     _check_settings(founding)
+    key = _founders_key(founding)
     try:
         home.create()
     except OSError as error:
@@ -90,7 +95,7 @@ def found(
             say(f"imported {count(len(guard.books.declared.paths(revision)), 'file')} as {revision[:10]}")
             claim(guard.live, guard.identity, home.root)
             guard.supervise()
-            return _first_apply(guard, founding, revision, say)
+            return _first_apply(guard, founding, revision, key, say)
         finally:
             guard.close()
 
@@ -200,12 +205,14 @@ def _remove_tree(path: Path) -> None:
         path.rmdir()
 
 
-def _first_apply(guard: Guard, founding: Founding, revision: str, say: Say) -> dict[str, Any]:
+def _first_apply(guard: Guard, founding: Founding, revision: str, key: Key | None, say: Say) -> dict[str, Any]:
     actor = person(founding.user)
     guard.books.audit.append(
         [audit.Entry("init", actor, {"identity": guard.identity, "moves": [[MAIN, ZERO, revision]]})],
         [RefMove(MAIN, revision, ZERO)],
     )
+    if key is not None:
+        _pin_founder(guard, founding, key)
     operation = guard.books.journal.open("apply", actor, "stateguard init", {"target": revision, "was_well": True})
     window = guard.books.declared.system(revision).policy.confirm_window_seconds
     agents = guard.books.declared.system(revision).agents
@@ -226,7 +233,41 @@ def _first_apply(guard: Guard, founding: Founding, revision: str, say: Say) -> d
                 "baseline": None, "operation": record.operation}  # fmt: skip
     if founding.baseline:
         paths = guard.operations.preparation.keep_all(revision)
-        baseline = guard.baselines.create(revision, paths, actor, {"health": "HEALTHY", "window_seconds": window})
+        evidence = {"health": "HEALTHY", "window_seconds": window}
+        if founding.signing is None:
+            baseline = guard.baselines.create(revision, paths, actor, evidence)
+        else:
+            draft = guard.approvals.prepare(revision, paths, evidence)
+            say(f"signing baseline/1 with {founding.signing.fingerprint}")
+            baseline = guard.approvals.submit(draft, _signature(founding, founding.signing, draft.unsigned), actor)
         say(f"signed baseline/1, fingerprint {baseline.statement.fingerprint[:23]}")
         document["baseline"] = 1
     return document
+
+
+def _founders_key(founding: Founding) -> Key | None:
+    signing = founding.signing
+    if signing is None:
+        return None
+    if not is_person_name(founding.user):
+        message = f"{founding.user!r} cannot name a person whose key is trusted"
+        raise UsageProblemError(message, next_step="run init as a user with a name of letters and digits")
+    return gpg_key(signing.gpg, now_text()) if signing.gpg else ssh_key(signing.ssh, now_text())
+
+
+def _pin_founder(guard: Guard, founding: Founding, key: Key) -> None:
+    """Trust the key of whoever makes the home with everything, under that person's name."""
+    before = guard.people.trust()
+    after = added(before, founding.home.trust, founding.user, key, list(Role))
+    body = {"action": "add", "name": founding.user, "key": key.fingerprint, "roles": [str(r) for r in Role]}
+    guard.people.change(before, after, person(founding.user), body)
+
+
+def _signature(founding: Founding, signing: Signing, unsigned: bytes) -> str:
+    try:
+        return signing.sign(unsigned)
+    except TrustError as error:
+        root = founding.home.root
+        next_step = f"stateguard --home {root} run, then stateguard --home {root} baseline create --sign KEY"
+        changed = "the home was made and its agents run; baseline/1 is not signed"
+        raise TrustError(error.message, changed=changed, next_step=next_step) from error

@@ -33,12 +33,17 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A baseline as it stands in the repository, with the verdict on it."""
+    """A baseline as it stands in the repository, with the verdict on it.
+
+    ``key`` is the fingerprint of the signer's key. Warnings are what is worth knowing of one that holds.
+    """
 
     statement: Statement
     signer: str
     tag_object: str
+    key: str = ""
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     suspect: bool = False
     revoked: bool = False
 
@@ -65,10 +70,12 @@ class Baseline:
             "issued_at": s.issued_at,
             "expires_at": s.expires_at,
             "signer": self.signer,
+            "key": self.key,
             "valid": self.valid,
             "suspect": self.suspect,
             "revoked": self.revoked,
             "problems": list(self.problems),
+            "warnings": list(self.warnings),
         }
 
 

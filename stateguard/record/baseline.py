@@ -15,18 +15,22 @@ from stateguard.model.baseline import Baseline, Grade, Statement, next_number
 from stateguard.model.identity import BASELINE_TAGS, ZERO, fingerprint_prefix
 from stateguard.model.tree import PathMap
 from stateguard.record.audit import Audit, Entry
+from stateguard.record.people import People
 from stateguard.state import fingerprint
 from stateguard.state.repository import RefMove, Repository
 from stateguard.state.snapshot import baseline_ref, write_snapshot
-from stateguard.state.tags import raw_tag, read_tag, write_tag
+from stateguard.state.tags import TagView, raw_tag, read_tag, write_tag
 from stateguard.trust.keys import PRINCIPAL
 from stateguard.trust.public import PublicKey
 from stateguard.trust.ssh import SigningKey, verify
 from stateguard.trust.statement import canonical, check_acceptance, parse
+from stateguard.trust.verdict import Proof
 
 _TABLE = """CREATE TABLE IF NOT EXISTS baseline (
     number INTEGER PRIMARY KEY, tag_object TEXT NOT NULL, accepted_at TEXT NOT NULL,
     suspect INTEGER NOT NULL DEFAULT 0, revoked TEXT)"""
+_SIGNERS = """CREATE TABLE IF NOT EXISTS baseline_signer (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL)"""
 _TAG = re.compile(re.escape(BASELINE_TAGS) + r"([1-9][0-9]{0,17})", re.ASCII)
 """The one name of a number: without leading zeros, and no larger than SQLite can keep."""
 
@@ -41,20 +45,49 @@ class Places:
     database: Database
 
 
-class Baselines:
-    """Owner of ``refs/tags/baseline/*`` and of the table ``baseline``."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A baseline that lacks its signature: the statement, and the bytes of the tag object that are to be signed."""
 
-    def __init__(self, places: Places, audit: Audit, key: PublicKey, signing: Callable[[], SigningKey]) -> None:
-        """``key`` is the pinned key that baselines must be signed with; ``signing`` loads the private one."""
-        self._places, self._audit, self._key, self._signing = places, audit, key, signing
-        places.database.create(_TABLE)
+    statement: Statement
+    unsigned: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signed a baseline, and the fingerprint of the key."""
+
+    name: str
+    fingerprint: str
+
+
+class Baselines:
+    """Owner of ``refs/tags/baseline/*`` and of the tables ``baseline`` and ``baseline_signer``."""
+
+    def __init__(
+        self, places: Places, audit: Audit, key: PublicKey, signing: Callable[[], SigningKey], people: People
+    ) -> None:
+        """``key`` is pinned: confirmed baselines are by it; ``signing`` loads the private one; ``people`` approve."""
+        self._places, self._audit, self._key, self._signing, self._people = places, audit, key, signing, people
+        self._proofs: dict[tuple[str, str], Proof] = {}
+        places.database.create(_TABLE, _SIGNERS)
 
     def create(self, revision: str, paths: PathMap, actor: str, evidence: dict[str, Any]) -> Baseline:
-        """Sign the complete state ``paths`` (blobs already in captured.git) of a main commit as a baseline.
+        """Sign the complete state ``paths`` (blobs already in captured.git) of a main commit as a confirmed baseline.
 
         Raises:
             StorageError: a repository could not be written.
             TrustError: the guard's key cannot be used.
+        """
+        draft = self.draft(Grade.CONFIRMED, revision, paths, evidence)
+        key = self._signing()
+        return self.record(draft, key.sign(draft.unsigned), actor, Signer(PRINCIPAL, key.public.fingerprint))
+
+    def draft(self, grade: Grade, revision: str, paths: PathMap, evidence: dict[str, Any]) -> Draft:
+        """Return the next baseline of a complete state, written down but for its signature.
+
+        Raises:
+            StorageError: a repository could not be written.
         """
         places = self._places
         number = next_number(self.highest(), tuple(self._tags()))
@@ -66,7 +99,7 @@ class Baselines:
             repository=places.identity,
             tag=f"baseline/{number}",
             number=number,
-            grade=Grade.CONFIRMED,
+            grade=grade,
             revision=revision,
             snapshot=snapshot,
             desired_fingerprint=fingerprint.full(places.repository.path, places.repository.commit(revision).tree),
@@ -75,14 +108,33 @@ class Baselines:
             previous_fingerprint=previous.statement.fingerprint if previous else None,
             evidence=evidence,
         )
-        unsigned = raw_tag(statement.tag, revision, canonical(statement), wall_seconds())
-        tag = write_tag(places.repository, unsigned, self._signing().sign(unsigned))
+        return Draft(statement, raw_tag(statement.tag, revision, canonical(statement), wall_seconds()))
+
+    def record(self, draft: Draft, armored: str, actor: str, signer: Signer) -> Baseline:
+        """Accept a draft with its signature, which the caller has verified.
+
+        Raises:
+            StaleBaselineError: its number was taken meanwhile.
+            TrustError: it is not of this repository.
+            StorageError: a repository could not be written.
+        """
+        places, statement = self._places, draft.statement
+        number = statement.number
+        check_acceptance(
+            statement, repository=places.identity, tag=f"baseline/{number}", highest=self.highest(), known=None,
+            now_seconds=wall_seconds(),
+        )  # fmt: skip
+        tag = write_tag(places.repository, draft.unsigned, armored)
         faults.point("baseline.signed")
-        places.database.execute(
-            "INSERT OR REPLACE INTO baseline (number, tag_object, accepted_at) VALUES (?, ?, ?)",
-            (number, tag, statement.issued_at),
-        )
-        body = {"number": number, "tag": tag, "fingerprint": statement.fingerprint, "revision": revision}
+        with places.database.transaction():
+            row = (number, tag, now_text())
+            places.database.execute("INSERT INTO baseline (number, tag_object, accepted_at) VALUES (?, ?, ?)", row)
+            names = (number, signer.name, signer.fingerprint)
+            places.database.execute("INSERT OR REPLACE INTO baseline_signer VALUES (?, ?, ?)", names)
+        body = {
+            "number": number, "tag": tag, "fingerprint": statement.fingerprint, "revision": statement.revision,
+            "grade": str(statement.grade), "signer": signer.name, "key": signer.fingerprint,
+        }  # fmt: skip
         name = BASELINE_TAGS + str(number)
         old = places.repository.ref(name)
         self._audit.append([Entry("baseline", actor, body)], [RefMove(name, tag, old or ZERO)] if old != tag else [])
@@ -144,6 +196,7 @@ class Baselines:
         Raises:
             NotFoundError: there is none of that number.
         """
+        self._proofs.clear()
         baseline = self.get(number)
         s, places = baseline.statement, self._places
         problems = list(baseline.problems)
@@ -199,20 +252,44 @@ class Baselines:
         except StateguardError:
             return None if row is None else self._damaged(number, object_id)
         problems = self._problems(tag.name == name and tag.target == statement.revision, statement, name)
-        try:
-            verify(tag.signed, tag.signature or "", self._key)
-        except TrustError as error:
-            problems.append(str(error))
+        signer = self._signer(number, statement.grade)
+        proof = self._proof(tag, signer)
+        problems += proof.problems
         if row is None or row["tag_object"] != object_id:
             problems.append("the tag is not the one that was accepted under this number")
         return Baseline(
             statement=statement,
-            signer=PRINCIPAL,
+            signer=signer.name,
+            key=signer.fingerprint,
             tag_object=object_id,
             problems=tuple(problems),
+            warnings=proof.warnings,
             suspect=bool(row and row["suspect"]),
             revoked=row is not None and row["revoked"] is not None,
         )
+
+    def _signer(self, number: int, grade: Grade) -> Signer:
+        """Return who signed a baseline when it was accepted; a confirmed one is the guard's, whatever is noted."""
+        if grade is Grade.CONFIRMED:
+            return Signer(PRINCIPAL, self._key.fingerprint)
+        row = self._places.database.row("SELECT * FROM baseline_signer WHERE number=?", (number,))
+        return Signer(row["name"], row["fingerprint"]) if row else Signer("", "")
+
+    def _proof(self, tag: TagView, signer: Signer) -> Proof:
+        """Look at a tag's signature; what gpg said of the same bytes is remembered until somebody verifies anew."""
+        if signer.name == PRINCIPAL:
+            try:
+                verify(tag.signed, tag.signature or "", self._key)
+            except TrustError as error:
+                return Proof((str(error),))
+            return Proof()
+        if not signer.fingerprint:
+            return Proof(("nobody's signature of it was ever accepted",))
+        found = self._proofs.get((tag.id, signer.fingerprint))
+        if found is None:
+            found = self._people.prove(tag.signed, tag.signature, signer.fingerprint)
+            self._proofs[tag.id, signer.fingerprint] = found
+        return found
 
     def _problems(self, fits: bool, statement: Statement, name: str) -> list[str]:  # noqa: FBT001 - one call
         problems = [] if fits else ["the tag object names another tag or commit than its statement"]
@@ -230,4 +307,5 @@ class Baselines:
             repository="", tag=f"baseline/{number}", number=number, grade=Grade.CONFIRMED, revision=ZERO,
             snapshot=ZERO, desired_fingerprint=nothing, fingerprint=nothing, issued_at="1970-01-01T00:00:00Z",
         )  # fmt: skip
-        return Baseline(statement, "", object_id, ("the tag was replaced by something that is no baseline",))
+        problem = "the tag was replaced by something that is no baseline"
+        return Baseline(statement, "", object_id, problems=(problem,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pygit2.enums import ObjectType
@@ -11,7 +12,7 @@ from stateguard.host.clock import utc_offset_minutes
 from stateguard.state.repository import Repository
 
 _TAG = 4
-_BEGIN = b"\n-----BEGIN SSH SIGNATURE-----"
+_BEGIN = re.compile(rb"\n(?=-----BEGIN (?:SSH|PGP) SIGNATURE-----)")
 _FIELDS = ("object", "type", "tag")
 
 
@@ -54,8 +55,8 @@ def read_tag(repository: Repository, object_id: str) -> TagView:
     if kind != _TAG:
         message = f"{object_id} is no annotated tag"
         raise StorageError(message)
-    signed, mark, rest = content.partition(_BEGIN)
-    signed += mark[:1]
+    mark = _BEGIN.search(content)
+    signed = content[: mark.end()] if mark else content
     head, _, body = signed.partition(b"\n\n")
     fields = [line.partition(" ") for line in head.decode(errors="replace").split("\n")[: len(_FIELDS)]]
     values = [value for _, _, value in fields]
@@ -68,5 +69,5 @@ def read_tag(repository: Repository, object_id: str) -> TagView:
         name=values[2],
         message=body.decode(errors="replace"),
         signed=signed,
-        signature=(mark[1:] + rest).decode(errors="replace") if mark else None,
+        signature=content[mark.end() :].decode(errors="replace") if mark else None,
     )

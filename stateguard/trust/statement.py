@@ -38,6 +38,15 @@ def parse(text: str) -> Statement:
     return statement
 
 
+def of_tag(unsigned: bytes) -> Statement:
+    """Return the statement in the bytes of a tag object that lacks its signature.
+
+    Raises:
+        TrustError: there is none.
+    """
+    return parse(unsigned.partition(b"\n\n")[2].decode(errors="replace"))
+
+
 def _typed(document: Any) -> Statement:  # noqa: ANN401 - whatever JSON brings
     if not isinstance(document, dict) or set(document) != {f.name for f in fields(Statement)}:
         raise ValueError("its keys are not those of a statement")

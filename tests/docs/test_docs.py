@@ -16,6 +16,7 @@ from stateguard.config.agent import AgentModel
 from stateguard.config.channel import ChannelModel
 from stateguard.config.host import HostModel
 from stateguard.config.state import StateModel
+from stateguard.config.trust import TrustModel
 from stateguard.detect import failure
 from stateguard.errors import StateguardError
 from stateguard.guard.hooks import HOOKS
@@ -117,6 +118,7 @@ def test_errors_outside_of_the_tree_are_looked_at_too() -> None:
         ("stateguard.yaml", StateModel),
         ("agents/NAME/agent.yaml", AgentModel),
         ("protocols/NAME.yaml", ChannelModel),
+        ("trust/trust.yaml", TrustModel),
     ],
 )
 def test_every_key_is_in_the_reference(title: str, model: type[BaseModel]) -> None:

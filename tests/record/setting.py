@@ -14,9 +14,11 @@ from stateguard.model.identity import MAIN, ZERO
 from stateguard.model.tree import REGULAR
 from stateguard.record.audit import Audit, Entry
 from stateguard.record.baseline import Baselines, Places
+from stateguard.record.people import People
 from stateguard.state import trees
 from stateguard.state.forward import signed_commit
 from stateguard.state.repository import RefMove, Repository
+from stateguard.trust.keys import PRINCIPAL
 from stateguard.trust.ssh import SigningKey
 
 AT = 1_782_900_000.0
@@ -33,11 +35,14 @@ class Books:
     captured: Repository = field(init=False)
     database: Database = field(init=False)
     audit: Audit = field(init=False)
+    people: People = field(init=False)
     baselines: Baselines = field(init=False)
 
     def __post_init__(self) -> None:
         self.repository = Repository(self.root / "repo.git")
         self.captured = Repository(self.root / "captured.git")
+        (self.root / "trust").mkdir(exist_ok=True)
+        (self.root / "trust" / "allowed_signers").write_text(f'{PRINCIPAL} namespaces="git" {KEY.public.line}\n')
         self.open(self.root / "guard.db")
 
     def open(self, database: Path, identity: str = IDENTITY) -> None:
@@ -47,7 +52,8 @@ class Books:
         self.database = Database(database)
         self.audit = Audit(self.repository, self.database, KEY.sign)
         places = Places(self.repository, self.captured, identity, self.database)
-        self.baselines = Baselines(places, self.audit, KEY.public, lambda: KEY)
+        self.people = People(self.root / "trust", self.root / "gnupg", self.database, self.audit)
+        self.baselines = Baselines(places, self.audit, KEY.public, lambda: KEY, self.people)
 
     def commit(self, files: dict[str, bytes]) -> str:
         """Put a signed commit of some files on main."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
-from stateguard.errors import RefusedError
+from stateguard.errors import RefusedError, UsageProblemError
 from stateguard.guard import view
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, actor
 from stateguard.model.health import Health
+from stateguard.model.identity import short
 
 
 def _baseline_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -27,11 +29,53 @@ def _baseline_verify(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[
     for baseline in chosen:
         number = baseline.statement.number  # a tag moved to another's object says another number than its name
         problems = dict.fromkeys((*baseline.problems, *desk.guard.baselines.verify(number)))
-        results.append({"number": number, "valid": not problems, "problems": list(problems)})
+        anew = desk.guard.baselines.get(number)
+        results.append(
+            {"number": number, "valid": not problems, "problems": list(problems), "warnings": list(anew.warnings),
+             "grade": str(baseline.statement.grade), "signer": baseline.signer, "key": baseline.key}
+        )  # fmt: skip
     return {"valid": all(r["valid"] for r in results), "baselines": results}
 
 
 def _baseline_create(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    evidence = _fit(desk, parameters)
+    guard = desk.guard
+    paths = guard.operations.preparation.keep_all(guard.applied)
+    baseline = guard.baselines.create(guard.applied, paths, actor(parameters), evidence)
+    say(f"signed baseline/{baseline.statement.number}")
+    return baseline.as_json()
+
+
+def _baseline_prepare(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Answer with the bytes that a person is to sign; ``key`` is the fingerprint it will be done with."""
+    guard = desk.guard
+    evidence = _fit(desk, parameters)
+    person = guard.approvals.signer(str(parameters.get("key")))
+    paths = guard.operations.preparation.keep_all(guard.applied)
+    draft = guard.approvals.prepare(guard.applied, paths, evidence)
+    say(f"baseline/{draft.statement.number} waits for {person.name}'s signature")
+    return {"number": draft.statement.number, "unsigned": base64.b64encode(draft.unsigned).decode()}
+
+
+def _baseline_submit(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard = desk.guard
+    try:
+        unsigned = base64.b64decode(str(parameters.get("unsigned")), validate=True)
+    except ValueError as error:
+        raise UsageProblemError("what was signed is not sent as base64") from error
+    draft = guard.approvals.prepared(unsigned)
+    if draft.statement.revision != guard.applied:
+        message = (
+            f"the live state is another by now ({short(guard.applied)}, prepared was {short(draft.statement.revision)})"
+        )
+        raise RefusedError(message, next_step="look at it, then stateguard baseline create --sign KEY again")
+    baseline = guard.approvals.submit(draft, str(parameters.get("signature")), actor(parameters))
+    say(f"baseline/{baseline.statement.number} is approved, signed by {baseline.signer}")
+    return baseline.as_json()
+
+
+def _fit(desk: Desk, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the evidence for a baseline of the live state, which must be as it should be."""
     guard = desk.guard
     drifted = view.drift_now(guard)
     if drifted:
@@ -43,11 +87,7 @@ def _baseline_create(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[s
     if health != str(Health.HEALTHY) and not parameters.get("force"):
         message = f"the system is {health}"
         raise RefusedError(message, next_step="wait until it is HEALTHY, or insist with --force")
-    asking = actor(parameters)
-    paths = guard.operations.preparation.keep_all(guard.applied)
-    baseline = guard.baselines.create(guard.applied, paths, asking, {"health": health, "asked_by": asking})
-    say(f"signed baseline/{baseline.statement.number}")
-    return baseline.as_json()
+    return {"health": health, "asked_by": actor(parameters)}
 
 
 def _baseline_revoke(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -61,5 +101,7 @@ COMMANDS: dict[str, Command] = {
     "baseline-show": Command(_baseline_show),
     "baseline-verify": Command(_baseline_verify),
     "baseline-create": Command(_baseline_create, writes=True),
+    "baseline-prepare": Command(_baseline_prepare, writes=True),
+    "baseline-submit": Command(_baseline_submit, writes=True),
     "baseline-revoke": Command(_baseline_revoke, writes=True),
 }

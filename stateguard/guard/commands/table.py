@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stateguard.guard.commands import agents, arming, baselines, changing, looking, metrics, mirrors
+from stateguard.guard.commands import agents, arming, baselines, changing, looking, metrics, mirrors, trust
 from stateguard.guard.commands.desk import Command
 
 COMMANDS: dict[str, Command] = {
@@ -13,5 +13,6 @@ COMMANDS: dict[str, Command] = {
     **agents.COMMANDS,
     **metrics.COMMANDS,
     **mirrors.COMMANDS,
+    **trust.COMMANDS,
 }
 """Name → command. A name is also the path of the control API: ``POST /v1/NAME``."""

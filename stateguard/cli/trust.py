@@ -1,0 +1,107 @@
+"""``stateguard trust``: whose signatures count."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stateguard.cli.context import ask, show, table
+from stateguard.errors import TrustError, UsageProblemError
+
+_LARGEST_BYTES = 1024 * 1024
+_ROLES = ("push", "baseline", "approve", "admin")
+
+
+@click.group("trust")
+def command() -> None:
+    """List, add and remove the keys of people whose signatures count."""
+
+
+@command.command("list")
+@click.pass_context
+def list_(ctx: click.Context) -> None:
+    """List who is trusted with what, and by which key."""
+    document = ask(ctx, "trust-list")
+    show(ctx, document, _lines(document))
+
+
+@command.command("add")
+@click.argument("name")
+@click.option("--ssh", metavar="KEY", help="A public SSH key: a .pub file, or its line.")
+@click.option("--gpg", metavar="KEY", help="A public GPG key: an exported file, or a full fingerprint of your keyring.")
+@click.option("--role", "roles", multiple=True, type=click.Choice(_ROLES), help="May be repeated; a new person: push.")
+@click.pass_context
+def add(ctx: click.Context, name: str, ssh: str | None, gpg: str | None, roles: tuple[str, ...]) -> None:
+    """Trust a person's key; roles that are given replace the person's."""
+    given: dict[str, Any] = {"person": name, "roles": list(roles) or None}
+    if ssh is not None:
+        given["ssh"] = _ssh(ssh)
+    if gpg is not None:
+        given["gpg"] = base64.b64encode(_gpg(gpg)).decode()
+    document = ask(ctx, "trust-add", **given)
+    show(ctx, document, _lines(document))
+
+
+@command.command("remove")
+@click.argument("name")
+@click.option("--key", metavar="FINGERPRINT", help="Only this key of the person's.")
+@click.pass_context
+def remove(ctx: click.Context, name: str, key: str | None) -> None:
+    """Trust a person's keys no longer; what was accepted with them stays accepted."""
+    from stateguard.trust.signing import gpg_fingerprint
+
+    document = ask(ctx, "trust-remove", person=name, key=(gpg_fingerprint(key) or key) if key else None)
+    show(ctx, document, _lines(document))
+
+
+def _ssh(given: str) -> str:
+    path = Path(given).expanduser()
+    if given.split()[:1] and len(given.split()) > 1 and not path.is_file():
+        return given
+    return _read(path, "a .pub file nor the line in one").decode("utf-8", "replace")
+
+
+def _gpg(given: str) -> bytes:
+    from stateguard.trust.signing import exported, gpg_fingerprint
+
+    fingerprint = gpg_fingerprint(given)
+    if fingerprint is not None and not Path(given).is_file():
+        return exported(fingerprint)
+    return _read(Path(given).expanduser(), "an exported key nor the 40 hexadecimal digits of a fingerprint")
+
+
+def _read(path: Path, what: str) -> bytes:
+    from stateguard.trust.people import refuse_private
+
+    if not path.is_file():
+        message = f"{str(path)!r} is neither {what}"
+        raise UsageProblemError(message, next_step="see: stateguard trust add --help")
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise UsageProblemError(message) from error
+    if len(content) > _LARGEST_BYTES:
+        message = f"{path} has more than {_LARGEST_BYTES} bytes; that is no key"
+        raise TrustError(message)
+    refuse_private(content)  # before it goes anywhere
+    return content
+
+
+def _lines(document: dict[str, Any]) -> list[str]:
+    guard = document["guard"]
+    rows = [(guard["name"], guard["kind"], guard["fingerprint"], "the guard itself", "")]
+    rows += [
+        (p["name"], k["kind"], k["fingerprint"], ", ".join(p["roles"]) or "none", k["added_at"])
+        for p in document["people"]
+        for k in p["keys"]
+    ]
+    rows += [
+        (f["name"], f["kind"], f["fingerprint"], f"removed {f['removed_at']}", f["added_at"])
+        for f in document["former"]
+    ]
+    return [*table(rows, ("WHO", "KEY", "FINGERPRINT", "ROLES", "ADDED")), f"version {document['version']}"]

@@ -1,0 +1,99 @@
+"""Commands about whose signatures count."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from stateguard.errors import UsageProblemError
+from stateguard.guard.applies import Say
+from stateguard.guard.commands.desk import Command, Desk, actor
+from stateguard.host.clock import now_text
+from stateguard.model.trust import Key, Role, Trust
+from stateguard.trust.keys import PRINCIPAL, load_pinned
+from stateguard.trust.people import added, gpg_key, removed, ssh_key
+
+
+def _trust_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+    return _document(desk, desk.guard.people.trust())
+
+
+def _trust_add(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard, name = desk.guard, str(parameters["person"])
+    roles = _roles(parameters.get("roles"))
+    key = offered_key(parameters)
+    before = guard.people.trust()
+    after = added(before, guard.home.trust, name, key, roles)
+    known = after.find(name)
+    body = {"action": "add", "name": name, "key": key.fingerprint if key else None,
+            "roles": [str(r) for r in known.roles] if known else []}  # fmt: skip
+    guard.people.change(before, after, actor(parameters), body)
+    say("nothing to change" if after == before else f"trust version {after.version}")
+    return _document(desk, after)
+
+
+def _trust_remove(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard, name = desk.guard, str(parameters["person"])
+    fingerprint = parameters.get("key")
+    before = guard.people.trust()
+    after = removed(before, name, None if fingerprint is None else str(fingerprint), now_text())
+    body = {"action": "remove", "name": name, "key": fingerprint}
+    guard.people.change(before, after, actor(parameters), body)
+    say(f"trust version {after.version}")
+    return _document(desk, after)
+
+
+def offered_key(parameters: dict[str, Any]) -> Key | None:
+    """Return the key that a request carries: ``ssh`` the text of a .pub file, ``gpg`` an exported key in base64.
+
+    Raises:
+        UsageProblemError: there are two, or it is no base64.
+        TrustError: the key does not count.
+    """
+    ssh, gpg = parameters.get("ssh"), parameters.get("gpg")
+    if ssh is not None and gpg is not None:
+        raise UsageProblemError("there are two keys", next_step="add one key at a time")
+    if ssh is not None:
+        return ssh_key(str(ssh), now_text())
+    if gpg is None:
+        return None
+    try:
+        content = base64.b64decode(str(gpg), validate=True)
+    except ValueError as error:
+        raise UsageProblemError("the OpenPGP key is not sent as base64") from error
+    return gpg_key(content, now_text())
+
+
+def _roles(given: object) -> list[Role] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise UsageProblemError("roles are a list")
+    try:
+        return [Role(str(role)) for role in given]
+    except ValueError as error:
+        raise UsageProblemError(str(error), next_step=f"roles: {', '.join(Role)}") from error
+
+
+def _document(desk: Desk, trust: Trust) -> dict[str, Any]:
+    pinned = load_pinned(desk.guard.home.trust)
+    return {
+        "version": trust.version,
+        "guard": {"name": PRINCIPAL, "kind": pinned.kind, "fingerprint": pinned.fingerprint},
+        "people": [
+            {"name": p.name, "roles": [str(r) for r in p.roles], "keys": [_key(k) for k in p.keys]}
+            for p in trust.people
+        ],
+        "former": [{"name": f.name, **_key(f.key), "removed_at": f.removed_at} for f in trust.former],
+    }
+
+
+def _key(key: Key) -> dict[str, Any]:
+    return {"kind": key.kind, "fingerprint": key.fingerprint, "added_at": key.added_at}
+
+
+COMMANDS: dict[str, Command] = {
+    "trust-list": Command(_trust_list),
+    "trust-add": Command(_trust_add, writes=True),
+    "trust-remove": Command(_trust_remove, writes=True),
+}
