@@ -117,12 +117,15 @@ class Driver:
         """Clone the served repository into the working directory."""
         sh("git", "clone", "-q", self.repository, self.work)
 
-    def start(self, *, fault: str = "", health: str = _EVERY_WELL) -> Driver:
-        """Start the daemon and wait until it answers and all is well; ``fault`` arms one fault point in it."""
+    def start(self, *, fault: str = "", health: str = _EVERY_WELL, **extra: str) -> Driver:
+        """Start the daemon and wait until it answers and all is well.
+
+        ``fault`` arms one fault point in it, ``extra`` are more of its variables.
+        """
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
                 self.command("run"),
-                env=environment(**({"STATEGUARD_FAULT": fault} if fault else {})),
+                env=environment(**({"STATEGUARD_FAULT": fault} if fault else {}), **extra),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

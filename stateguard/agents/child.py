@@ -18,7 +18,6 @@ from stateguard.model.agent import AgentSpec
 VARIABLE = "STATEGUARD_AGENT"
 """Environment variable that marks an agent: ``<home's id>:<name>:<start of the specification's digest>``."""
 
-_ROTATE_BYTES = 10 * 1024 * 1024
 _LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -128,8 +127,6 @@ def describe(status: int | None) -> str:
 def _open_log(path: Path) -> int:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > _ROTATE_BYTES:
-            path.replace(path.with_name(path.name + ".1"))
         return os.open(path, _LOG_FLAGS, 0o600)
     except OSError as error:
         message = f"the log {path} cannot be opened: {error.strerror}"

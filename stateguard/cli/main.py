@@ -20,7 +20,8 @@ from stateguard.text.redact import redact
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "plan", "rollback", "recover", "baseline", "agent",
     "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "trust", "mirror",
-    "doctor", "metrics", "example", "demo", "hook",
+    "doctor", "metrics", "service",
+    "example", "demo", "hook",
 )  # fmt: skip
 
 _UNEXPECTED = 3

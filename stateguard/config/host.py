@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from stateguard.config.document import Document
 from stateguard.config.fields import Period, Required, Size, Strict, Text, check
@@ -47,6 +47,9 @@ name: {name}
 # Disk set aside in the file "reserve" beside this one, given up when nothing else is left. 0: none.
 reserve: {reserve}
 
+# Logs larger than this are set aside as .1, .2 and so on. 0: never.
+logs: {{max_size: {log_max}, keep: {log_keep}}}
+
 # Copies elsewhere: git repositories that get everything of repo.git after each change. With trusted: true also
 # captured state, such as conversations; such a place must be as private as this host.
 mirrors:{mirrors}
@@ -64,6 +67,13 @@ class ArmingModel(Strict):
     prediction: _Level | None = None
 
 
+class LogsModel(Strict):
+    """When logs in the guard home are set aside, and how many of each are kept."""
+
+    max_size: Size = 10 * MIB
+    keep: Annotated[int, Field(ge=0, le=100)] = 3
+
+
 class HostModel(Strict):
     """A ``guard.yaml``."""
 
@@ -73,6 +83,7 @@ class HostModel(Strict):
     cycle: Period = 5.0
     name: Text = ""
     reserve: Size = 64 * MIB
+    logs: LogsModel = LogsModel()
     mirrors: list[MirrorModel] | None = None
 
     @field_validator("mirrors")
@@ -97,6 +108,8 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         cycle_seconds=model.cycle,
         name=model.name,
         reserve_bytes=model.reserve,
+        log_max_bytes=model.logs.max_size,
+        log_keep=model.logs.keep,
         mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
     )
 
@@ -123,6 +136,8 @@ def host_document(settings: HostSettings) -> str:
         cycle=f"{settings.cycle_seconds:g}s",
         name=_quoted(settings.name),
         reserve=written_size(settings.reserve_bytes),
+        log_max=written_size(settings.log_max_bytes),
+        log_keep=settings.log_keep,
         mirrors=_listed(settings.mirrors),
     )
     load_host(_encoded(text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,8 @@ from stateguard.guard.cycle import Cycle
 from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
 from stateguard.guard.recover import recover
+from stateguard.guard.tending import LogTender
+from stateguard.guard.watchdog import Watchdog, notify
 from stateguard.guard.worker import Worker
 from stateguard.host.clock import boot_seconds
 from stateguard.host.home import Home
@@ -33,6 +34,8 @@ from stateguard.transition.journal import Operation
 
 _PATIENCE_SECONDS = 60.0
 _AFTER_FAULT_SECONDS = 1.0
+_HANGING_SECONDS = 120.0
+"""So long beyond what it was expected to take, whatever the guard's thread does hangs."""
 
 
 def run(home: Home) -> None:
@@ -50,7 +53,7 @@ def run(home: Home) -> None:
             claim(guard.live, guard.identity, home.root)
             _reserve(guard)
             daemon = Daemon(guard)
-            steps.listener = daemon.worker.progress
+            steps.listener = daemon.step
             daemon.serve()
         finally:
             guard.close()
@@ -82,6 +85,8 @@ class Daemon:
         """Work with this guard."""
         self._guard = guard
         self._stop = threading.Event()
+        self._watchdog = Watchdog()
+        self._tender = LogTender(guard.home.logs, lambda: guard.settings)
         self._applies = Applies(guard)
         self._watcher = Watcher(guard.live, guard.scanner().rules, guard.wake.set)
         self._cycle = Cycle(guard, self._applies, self._watcher)
@@ -96,6 +101,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._told_to_stop())
         self._server.start()
+        self._watchdog.beat(self._patience())
+        self._watchdog.start()
         try:
             self._begin()
             notify("READY=1")
@@ -104,6 +111,7 @@ class Daemon:
         finally:
             notify("STOPPING=1")
             self._keeper.stop()
+            self._watchdog.stop()
             self._server.stop()
             self._watcher.stop()
             log("stopped; the agents stay running")
@@ -120,19 +128,22 @@ class Daemon:
     def _loop(self) -> None:
         next_turn = boot_seconds()
         while not self._stop.is_set():
-            woken = self._guard.wake.wait(max(0.0, next_turn - boot_seconds()))
+            pause = max(0.0, next_turn - boot_seconds())
+            self._watchdog.beat(pause + _HANGING_SECONDS)
+            woken = self._guard.wake.wait(pause)
             self._guard.wake.clear()
+            self._watchdog.beat(self._patience())
             worked = self.worker.run_waiting()
             if self._stop.is_set():
                 return
             if woken or worked or boot_seconds() >= next_turn:
                 next_turn = boot_seconds() + self._turn()
-                notify("WATCHDOG=1")
 
     def _turn(self) -> float:
         """One cycle; a fault in it never silences the monitor."""
         began = boot_seconds()
         try:
+            self._tender.tend()
             self._cycle.turn()
             self._instruments.cycled(boot_seconds() - began)
             self._keeper.nudge(self._guard.settings.mirrors)
@@ -142,6 +153,21 @@ class Daemon:
         except Exception:  # noqa: BLE001 - as above: whatever it was, the next cycle looks again
             failure("monitor degraded: a cycle failed unexpectedly")
         return _AFTER_FAULT_SECONDS
+
+    def step(self, operation: Operation, step: Step) -> None:
+        """Take note that a step of a transition begins."""
+        plan = operation.plan
+        self._watchdog.beat(max(map(self._patience, {plan.source, plan.target} if plan else {""})))
+        self.worker.progress(operation, step)
+
+    def _patience(self, revision: str = "") -> float:
+        """Return how many seconds one step, or one job without steps, may take before it must be said to hang."""
+        try:
+            system = self._guard.books.declared.system(revision or self._guard.applied)
+        except StateguardError:
+            return _HANGING_SECONDS  # whatever is wrong with it, the step or the cycle meets it and tells
+        endings = sum(agent.stop.grace_period_seconds for agent in system.agents.values())
+        return _HANGING_SECONDS + system.policy.confirm_window_seconds + endings
 
     def _told_to_stop(self) -> None:
         self._stop.set()
@@ -161,15 +187,3 @@ class Daemon:
 
     def _conditions(self) -> list[dict[str, Any]]:
         return [c.as_json() for c in self._cycle.conditions]
-
-
-def notify(state: str) -> None:
-    """Tell systemd, if it listens."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        try:
-            sender.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
-        except OSError as error:
-            log("systemd does not listen", error=str(error))

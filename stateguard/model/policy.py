@@ -99,4 +99,6 @@ class HostSettings:
     cycle_seconds: float = 5.0
     name: str = ""
     reserve_bytes: int = 64 * MIB
+    log_max_bytes: int = 10 * MIB
+    log_keep: int = 3
     mirrors: tuple[MirrorSpec, ...] = ()
