@@ -14,6 +14,7 @@ from stateguard.config.document import Document
 from stateguard.config.fields import Period, Required, Size, Strict, Text, check
 from stateguard.config.mirror import MirrorModel, unique
 from stateguard.config.problem import InvalidDocument, Problem
+from stateguard.config.runtime import EMBEDDED, Runtime, runtime_settings, runtime_text
 from stateguard.config.yaml import load
 from stateguard.model.mirror import MirrorSpec
 from stateguard.model.policy import SHIPPED_ARMING, Arming, HostSettings, Trigger
@@ -31,8 +32,8 @@ _TEMPLATE = """\
 # The live directory: what the agents read.
 live: {live}
 
-# How agents are run. embedded: as processes of the guard's own.
-runtime: embedded
+# Who runs the agents. embedded: the guard itself, as processes. Else a mapping: supervisor, or command (systemctl …).
+{runtime}
 
 # What stateguard may do by itself: observe, propose (ask a person) or act.
 arming:
@@ -78,7 +79,7 @@ class HostModel(Strict):
     """A ``guard.yaml``."""
 
     live: Required = "live"
-    runtime: Literal["embedded"] = "embedded"
+    runtime: Runtime = None
     arming: ArmingModel | None = None
     cycle: Period = 5.0
     name: Text = ""
@@ -111,6 +112,7 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         log_max_bytes=model.logs.max_size,
         log_keep=model.logs.keep,
         mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
+        runtime=runtime_settings(model.runtime),
     )
 
 
@@ -123,8 +125,8 @@ def load_host(data: bytes, path: str = HOST_FILE) -> HostSettings:
     return parse_host(load(data, path), path)
 
 
-def host_document(settings: HostSettings) -> str:
-    """Return settings as a commented ``guard.yaml``.
+def host_document(settings: HostSettings, runtime: object = EMBEDDED) -> str:
+    """Return settings as a commented ``guard.yaml``; ``runtime`` is what stands under that key, as it is written.
 
     Raises:
         InvalidDocument: the settings cannot be written down, such as a path with control characters.
@@ -132,6 +134,7 @@ def host_document(settings: HostSettings) -> str:
     levels = {**SHIPPED_ARMING, **settings.arming}
     text = _TEMPLATE.format(
         live=_quoted(settings.live),
+        runtime=runtime_text(runtime),
         arming="\n".join(f"  {trigger}: {level}" for trigger, level in levels.items()),
         cycle=f"{settings.cycle_seconds:g}s",
         name=_quoted(settings.name),

@@ -37,7 +37,7 @@ class Observation:
 
 
 class AgentState(StrEnum):
-    """What the runtime knows of an agent's process."""
+    """What the runtime knows of an agent's process; UNKNOWN: whoever runs it does not answer."""
 
     STOPPED = "STOPPED"
     STARTING = "STARTING"
@@ -45,6 +45,7 @@ class AgentState(StrEnum):
     BACKOFF = "BACKOFF"
     EXITED = "EXITED"
     FATAL = "FATAL"
+    UNKNOWN = "UNKNOWN"
 
 
 ALIVE = frozenset({AgentState.STARTING, AgentState.RUNNING})
@@ -52,7 +53,10 @@ ALIVE = frozenset({AgentState.STARTING, AgentState.RUNNING})
 
 @dataclass(frozen=True, slots=True)
 class AgentStatus:
-    """An agent's process as the runtime sees it. ``started_at`` is Unix time in seconds."""
+    """An agent's process as the runtime sees it. ``started_at`` is Unix time in seconds.
+
+    ``strays`` are ids of processes that were this agent and run beside it, or without it.
+    """
 
     name: str
     state: AgentState
@@ -61,6 +65,7 @@ class AgentStatus:
     started_at: float | None = None
     exits: int = 0
     message: str = ""
+    strays: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,13 @@ def agent_health(status: AgentStatus, probes: Iterable[Health]) -> Health:
     """Return an agent's health from its process and its required probes.
 
     A process that should run and does not is UNHEALTHY whatever its probes last said. One that starts is
-    UNKNOWN unless a probe knows better.
+    UNKNOWN unless a probe knows better; one of which nobody knows whether it runs is never more than UNKNOWN.
     """
+    found = tuple(probes)
+    if status.state is AgentState.UNKNOWN:
+        return Health.UNHEALTHY if Health.UNHEALTHY in found else Health.UNKNOWN
     if status.state not in ALIVE:
         return Health.UNHEALTHY
-    found = tuple(probes)
     if Health.UNHEALTHY in found:
         return Health.UNHEALTHY
     if Health.UNKNOWN in found or (not found and status.state is AgentState.STARTING):

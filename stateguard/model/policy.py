@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from stateguard.model.agent import AgentSpec, Channel, Probe
 from stateguard.model.mirror import MirrorSpec
 from stateguard.model.size import MIB
+from stateguard.model.runtime import Embedded, RuntimeSettings
 
 
 class Heal(StrEnum):
@@ -102,3 +103,9 @@ class HostSettings:
     log_max_bytes: int = 10 * MIB
     log_keep: int = 3
     mirrors: tuple[MirrorSpec, ...] = ()
+    runtime: RuntimeSettings = field(default_factory=Embedded)
+
+    @property
+    def needs_commands(self) -> bool:
+        """Whether every agent must say which command runs it: not where somebody else starts them."""
+        return isinstance(self.runtime, Embedded)

@@ -31,7 +31,7 @@ def test_settings_are_read() -> None:
     ("text", "message"),
     [
         ("live: ''\n", "live must not be empty"),
-        ("runtime: docker\n", 'runtime must be embedded, not "docker"'),
+        ("runtime: docker\n", 'runtime: must be embedded, or a mapping with supervisor or command, not "docker"'),
         ("arming: {soak: maybe}\n", "soak must be observe, propose or act"),
         ("arming: {saok: act}\n", "did you mean soak?"),
         ("cycle: 0\n", "cycle must be at least 0.05"),
