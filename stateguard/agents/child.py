@@ -76,6 +76,9 @@ def spawn(spec: AgentSpec, live: Path, log: Path, mark: str) -> Child:
         ProgramError: its program cannot be executed.
         AgentsError: the log cannot be opened, or the live directory is missing.
     """
+    if not spec.command:
+        message = "its agent.yaml names no command, which the embedded runtime needs"
+        raise ProgramError(message)
     environment = clean_environment(dict(spec.environment)) | {VARIABLE: mark}
     output = _open_log(log)
     try:

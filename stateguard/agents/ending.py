@@ -31,7 +31,7 @@ def end(leader: ProcessIdentity, policy: StopPolicy) -> bool:
         return True
     give_up_at = time.monotonic() + policy.grace_period_seconds
     if policy.drain_url:
-        _drain(policy.drain_url, policy.grace_period_seconds)
+        drain(policy)
         least = min(policy.grace_period_seconds, _AFTER_SIGNAL_SECONDS)
         give_up_at = max(give_up_at, time.monotonic() + least)
     try:
@@ -78,9 +78,13 @@ def _gone_by(leader: ProcessIdentity, give_up_at: float) -> bool:
     return True
 
 
-def _drain(url: str, timeout_seconds: float) -> None:
+def drain(policy: StopPolicy) -> None:
+    """Ask an agent to finish what it has begun, for at most its grace period; a refusal is told, and nothing more."""
+    url = policy.drain_url
+    if not url:
+        return
     try:
-        answer = http.request(url, method="POST", timeout_seconds=timeout_seconds)
+        answer = http.request(url, method="POST", timeout_seconds=policy.grace_period_seconds)
     except (OSError, ValueError) as error:
         warn("an agent could not be drained; it is stopped all the same", url=url, error=str(error))
         return

@@ -15,6 +15,7 @@ from stateguard import faults
 from stateguard.agents.child import Child, ProgramError, began_at, describe, spawn, take_over
 from stateguard.agents.ending import end, end_all, remains
 from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out
+from stateguard.agents.logfile import last_lines
 from stateguard.agents.registry import Entry, Registry, spec_digest
 from stateguard.agents.restart import FATAL_EXITS, FATAL_WITHIN_SECONDS, RUNNING_AFTER_SECONDS, after_exit
 from stateguard.agents.watch import Watch
@@ -63,7 +64,7 @@ class _Agent:
 
 
 class ProcessRuntime:
-    """Runs agents as processes; see :class:`stateguard.agents.runtime.AgentRuntime`."""
+    """Runs agents as processes; see :class:`stateguard.agents.runtime.GuardRuntime`."""
 
     def __init__(self, live: Path, home: Home, identity: str, changed: Callable[[str], None]) -> None:
         """Supervise nothing yet.
@@ -165,14 +166,23 @@ class ProcessRuntime:
         self._watch.wake()
         self._tell()
 
-    def look(self) -> None:
-        """See which recorded agents run, without supervising or ending any: for reading while no guard is at work."""
+    def look(self, specs: Mapping[str, AgentSpec]) -> None:
+        """See which recorded agents run, without supervising or ending any."""
+        del specs
         with self._lock:
             for name, entry in self._registry.entries().items():
                 if entry.boot_id == boot_id() and alive(entry.identity):
                     pid, running = entry.pid, entry.revision
                     status = AgentStatus(name, AgentState.RUNNING, pid, running, entry.started_at)
                     self._shown = {**self._shown, name: status}
+
+    def tail(self, name: str, lines: int) -> list[str]:
+        """Return the last lines of an agent's log.
+
+        Raises:
+            AgentsError: the log cannot be read.
+        """
+        return last_lines(self._log(name), lines)
 
     def label(self, names: Iterable[str], revision: str) -> None:
         """Report a revision as the one these agents run."""
@@ -196,6 +206,9 @@ class ProcessRuntime:
                     agent.child.release()
                     agent.child = None
 
+    def _log(self, name: str) -> Path:
+        return self._home.logs / "agents" / f"{name}.log"
+
     def _require_open(self) -> None:
         if self._closed:
             raise AgentsError("the agents are not supervised any more: this runtime is closed")
@@ -214,9 +227,10 @@ class ProcessRuntime:
         self._notice(agent)
         agent.left, agent.stopping = None, False
         digest = spec_digest(spec)
-        log = self._home.logs / "agents" / f"{spec.name}.log"
         try:
-            child = spawn(spec, self._live, log, f"{self._identity}:{spec.name}:{digest[:MARK_DIGITS]}")
+            child = spawn(
+                spec, self._live, self._log(spec.name), f"{self._identity}:{spec.name}:{digest[:MARK_DIGITS]}"
+            )
         except ProgramError as error:
             self._failed(agent, spec, None, str(error))
             return

@@ -1,4 +1,4 @@
-"""The port: what the guard asks of whatever runs the agents."""
+"""The port: what is asked of whatever runs the agents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stateguard.model.health import AgentStatus
 
 
 class AgentRuntime(Protocol):
-    """Starts, supervises and stops agents. Every method may be called from any thread."""
+    """What transitions ask: starts, supervises and stops agents. Every method may be called from any thread."""
 
     def statuses(self) -> dict[str, AgentStatus]:
         """Return what is known of every agent, by name; a copy that belongs to the caller."""
@@ -23,32 +23,51 @@ class AgentRuntime(Protocol):
         agent's status says why, and its restart policy decides.
 
         Raises:
-            AgentsError: the guard itself cannot start it: its log cannot be opened, the live directory is missing.
+            AgentsError: it cannot even be tried: its log cannot be opened, the live directory is missing, whoever
+                runs it does not answer or does not know it.
         """
         ...
 
     def stop(self, name: str) -> bool:
         """End an agent by its stop policy and cancel a restart that is pending; say whether nothing of it is left.
 
-        An agent that does not run is stopped already. Takes at most the grace period and four seconds.
+        An agent that does not run is stopped already. Takes at most the grace period and four seconds, or what whoever
+        runs it is configured to grant.
 
         Raises:
-            AgentsError: this runtime is closed.
-        """
-        ...
-
-    def adopt(self, specs: Mapping[str, AgentSpec]) -> None:
-        """Take over the agents that an earlier guard left running, and end those that these specs do not describe.
-
-        Afterwards every agent of ``specs`` has a status; none was started.
-
-        Raises:
-            AgentsError: this runtime is closed.
+            AgentsError: this runtime is closed, or whoever runs the agents does not answer.
         """
         ...
 
     def label(self, names: Iterable[str], revision: str) -> None:
         """Report a revision as the one these agents run: their inputs are the same in it."""
+        ...
+
+
+class GuardRuntime(AgentRuntime, Protocol):
+    """What a guard asks besides, when it comes and goes."""
+
+    def adopt(self, specs: Mapping[str, AgentSpec]) -> None:
+        """Take over the agents that run already; none is started, and none of ``specs`` is stopped.
+
+        Afterwards every agent of ``specs`` has a status. Processes that an earlier guard started itself and that these
+        specs do not describe are ended; what others run is left alone.
+
+        Raises:
+            AgentsError: this runtime is closed.
+        """
+        ...
+
+    def look(self, specs: Mapping[str, AgentSpec]) -> None:
+        """See which agents run without supervising or ending any: for reading while no guard is at work."""
+        ...
+
+    def tail(self, name: str, lines: int) -> list[str]:
+        """Return the last lines that an agent wrote, as far as they are kept.
+
+        Raises:
+            AgentsError: they cannot be read.
+        """
         ...
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 _CAP_BYTES = 64 * 1024
+_LOOK_SECONDS = 0.02
 
 _TETHER = """\
 exec 3<&0
@@ -83,18 +84,22 @@ def run(
     stdin: bytes = b"",
     deadline_seconds: float = 30.0,
     cap_bytes: int = _CAP_BYTES,
+    leaves: bool = False,
 ) -> Done:
     """Run a program to its end or its deadline; output beyond the cap is read and dropped.
+
+    ``leaves`` says that it may leave processes behind which go on, such as a daemon that it starts: those are not
+    ended with it, and its output is read only until it has ended itself.
 
     Raises:
         OSError: it could not be started.
     """
     process = _start(argv, cwd, environment)
     try:
-        conversation = _Conversation(process, time.monotonic() + deadline_seconds, cap_bytes)
+        conversation = _Conversation(process, time.monotonic() + deadline_seconds, cap_bytes, leaves=leaves)
         ended = conversation.hold(stdin)
     finally:
-        _clear(process)
+        _clear(process, leaves=leaves)
     return conversation.done(ended=ended)
 
 
@@ -162,8 +167,9 @@ def at_terminal(argv: Sequence[str], stdin: bytes = b"") -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def _clear(process: subprocess.Popen[bytes]) -> None:
-    end_group(process.pid)
+def _clear(process: subprocess.Popen[bytes], *, leaves: bool = False) -> None:
+    if not leaves or process.poll() is None:
+        end_group(process.pid)
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:
@@ -175,9 +181,16 @@ class _Conversation:
     """Writes a program's input and reads its output until it ends, its time is up, or it is called off."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], deadline: float, cap: int, cancel: Cancel | None = None
+        self,
+        process: subprocess.Popen[bytes],
+        deadline: float,
+        cap: int,
+        cancel: Cancel | None = None,
+        *,
+        leaves: bool = False,
     ) -> None:
-        self._process, self._deadline, self._cap, self._cancel = process, deadline, cap, cancel
+        self._process, self._deadline, self._cap = process, deadline, cap
+        self._cancel, self._leaves = cancel, leaves
         self._kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
 
     def hold(self, stdin: bytes | None) -> bool:
@@ -206,7 +219,11 @@ class _Conversation:
         while len(selector.get_map()) > others:
             if (left := self._deadline - time.monotonic()) <= 0:
                 return False
-            for key, _ in selector.select(left):
+            over = self._leaves and self._process.poll() is not None
+            ready = selector.select(0 if over else min(left, _LOOK_SECONDS) if self._leaves else left)
+            if over and not ready:
+                break  # whatever still holds its output goes on without us
+            for key, _ in ready:
                 if key.data == "cancel":
                     return False
                 if key.data == "in":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,12 @@ def session_of(pid: int) -> int | None:
     return int(fields[3]) if fields is not None and fields[0] not in ("Z", "X") else None
 
 
+def group_of(pid: int) -> int | None:
+    """Return the process group of a living process; None if there is none or it is a zombie."""
+    fields = _stat(pid)
+    return int(fields[2]) if fields is not None and fields[0] not in ("Z", "X") else None
+
+
 def ancestors(pid: int) -> tuple[int, ...]:
     """Return the parent of a process, the parent's parent, and so on, as far as /proc shows them."""
     found: list[int] = []
@@ -74,6 +80,16 @@ def with_variable(name: str) -> Iterator[tuple[int, str]]:
             if item.startswith(wanted):
                 yield pid, os.fsdecode(item[len(wanted) :])
                 break
+
+
+def variables_of(pid: int, names: Collection[str]) -> dict[str, str]:
+    """Return those of some environment variables that a process was started with; nothing if it may not be read."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(item).partition("=") for item in environment.split(b"\0"))
+    return {name: value for name, _, value in pairs if name in names}
 
 
 def signal_group(group: int, number: signal.Signals) -> bool:
