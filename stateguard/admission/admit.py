@@ -9,7 +9,7 @@ from stateguard.admission.documents import contents, is_bounded, is_read, is_see
 from stateguard.admission.foreign.reading import Recognised
 from stateguard.admission.foreign.survey import is_foreign
 from stateguard.admission.names import MAX_TARGET_BYTES, collisions, path_problems, shown_path, symlink_problem
-from stateguard.admission.references import reference_problems
+from stateguard.admission.references import command_problems, reference_problems
 from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
 from stateguard.config.system import is_declaration
@@ -58,16 +58,17 @@ class Verdict:
         return not self.problems
 
 
-def judge(tree: Tree, before: Tree | None, policy: Policy) -> Verdict:
+def judge(tree: Tree, before: Tree | None, policy: Policy, *, commands: bool = True) -> Verdict:
     """Return the verdict on a tree.
 
     ``before`` is what it replaces, taken as judged already: what did not change is not looked at again, except for
-    the declarations. ``policy`` is the one in force before, which says what is captured. Bad content never raises.
+    the declarations. ``policy`` is the one in force before, which says what is captured. ``commands``
+    says that every agent needs one: the guard runs them itself. Bad content never raises.
     """
     if len(tree.entries) > MAX_PATHS:
         message = f"the tree has {len(tree.entries)} paths, at most {MAX_PATHS} are let in; remove some"
         return Verdict((Problem("", 0, "budget", message),), None, ())
-    return _Judging(tree, before, PathRules(policy)).verdict()
+    return _Judging(tree, before, PathRules(policy), commands).verdict()
 
 
 @dataclass(slots=True)
@@ -77,6 +78,7 @@ class _Judging:
     tree: Tree
     before: Tree | None
     rules: PathRules
+    commands: bool
     problems: list[Problem] = field(default_factory=list)
     named: dict[str, tuple[int, str]] = field(default_factory=dict)
     fresh: set[str] = field(default_factory=set)
@@ -101,6 +103,7 @@ class _Judging:
         unread = any(is_declaration(path) and path not in files for path in self.named)
         if system is not None and not unread:
             self.problems.extend(reference_problems(system, self.named.keys(), positions(files)))
+            self.problems.extend(command_problems(system) if self.commands else ())
         desired = tuple(sorted(path for path in changed if not self.rules.captured(path)))
         return Verdict(self.worst(), None if unread else system, desired, said.recognised)
 

@@ -42,6 +42,15 @@ def reference_problems(system: System, paths: Collection[str], positions: Positi
     return sorted(set(found))
 
 
+def command_problems(system: System) -> list[Problem]:
+    """Return the agents that name no command, where the guard has to run them."""
+    message = (
+        "command is missing; add it, or, if something else starts this agent, say so with runtime in guard.yaml "
+        "(stateguard validate --runtime)"
+    )
+    return [Problem(agent_file(a.name), 1, "missing-key", message, 1) for a in system.agents.values() if not a.command]
+
+
 def agent_file(name: str) -> str:
     """Return the path of an agent's specification."""
     return f"agents/{name}/agent.yaml"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
-from stateguard.cli.context import ask, home_of, show, table
-from stateguard.errors import NotFoundError, UsageProblemError
+from stateguard.cli.context import ask, show, table
+from stateguard.errors import UsageProblemError
 from stateguard.model.identity import short
-
-_TAIL_BYTES = 256 * 1024
 
 
 @click.group("agent")
@@ -37,18 +33,8 @@ def logs(ctx: click.Context, name: str, wanted: int) -> None:
     """Print the last lines that an agent wrote."""
     from stateguard.text.escape import line
 
-    names = [a["name"] for a in ask(ctx, "agent-list")["agents"]]
-    if name not in names:
-        message = f"there is no agent {name!r}"
-        raise NotFoundError(message, next_step=f"agents: {', '.join(names) or 'none'}")
-    path = home_of(ctx).logs / "agents" / f"{name}.log"
-    content = b""
-    if path.exists():
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-            content = file.read()
-    found = content.decode(errors="replace").splitlines()[-wanted:]
-    show(ctx, {"name": name, "lines": found}, map(line, found))
+    document = ask(ctx, "agent-logs", agent=name, lines=wanted)
+    show(ctx, document, map(line, document["lines"]))
 
 
 @command.command("restart")

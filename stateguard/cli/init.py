@@ -17,6 +17,7 @@ from stateguard.text.redact import redact
 @click.option("--from", "source", type=click.Path(path_type=Path), metavar="DIR", help="Directory to take under guard.")
 @click.option("--live", type=click.Path(path_type=Path), metavar="DIR", help="Live directory (default HOME/live).")
 @click.option("--remote", "remotes", multiple=True, metavar="NAME=URL", help="A mirror; may be given several times.")
+@click.option("--runtime", default="embedded", metavar="RUNTIME", help="Who runs the agents; see the reference.")
 @click.option("--no-baseline", is_flag=True, help="Do not watch one confirm window and sign baseline/1.")
 @click.option("--signing-key", metavar="KEY", help="Trust your key with everything, and approve baseline/1 with it.")
 @click.pass_context
@@ -25,6 +26,7 @@ def command(
     source: Path | None,
     live: Path | None,
     remotes: tuple[str, ...],
+    runtime: str,
     no_baseline: bool,
     signing_key: str | None,
 ) -> None:
@@ -42,6 +44,7 @@ def command(
         user=user(),
         mirrors=tuple(map(_mirror, remotes)),
         signing=key_of(signing_key) if signing_key is not None else None,
+        runtime=runtime_of(runtime),
     )
     with Listener(quiet=ctx.obj["quiet"]) as listener:
         document = found(founding, listener.say, lambda _, step: listener.hear(progress(step)))
@@ -60,3 +63,22 @@ def _mirror(text: str) -> MirrorSpec:
     if not sign or not name or not url:
         raise UsageProblemError(f"--remote takes NAME=URL, not {redact(text)!r}")
     return MirrorSpec(name, url)
+
+
+def runtime_of(text: str) -> object:
+    """Return what guard.yaml shall say under ``runtime``, for a word or, as ``@FILE``, a file of YAML.
+
+    Raises:
+        UsageProblemError: it is neither.
+        InvalidDocument: the file says no runtime.
+    """
+    from stateguard.config.runtime import read_runtime, runtime_option
+
+    try:
+        if not text.startswith("@"):
+            return runtime_option(text)
+        return read_runtime(Path(text[1:]).read_bytes(), text[1:])
+    except ValueError as error:
+        raise UsageProblemError(str(error)) from error
+    except OSError as error:
+        raise UsageProblemError(f"{text[1:]} cannot be read: {error.strerror}") from error

@@ -14,31 +14,37 @@ from stateguard.text.escape import line
 
 @click.command("validate")
 @click.argument("place", default=".", metavar="[DIR or REV]")
+@click.option(
+    "--runtime",
+    type=click.Choice(["embedded", "supervisor", "command"]),
+    help="Who starts the agents: only embedded needs a command of each (default: as guard.yaml says, else embedded).",
+)
 @click.pass_context
-def command(ctx: click.Context, place: str) -> int:
+def command(ctx: click.Context, place: str, runtime: str | None) -> int:
     """Check a directory, or a revision of the served repository, as a push of it would be."""
     from stateguard.admission.admit import judge
     from stateguard.admission.foreign.survey import summary
     from stateguard.config.defaults import default_policy
     from stateguard.guard.admit import tree_reader
+    from stateguard.guard.compose import read_settings
     from stateguard.guard.found import read_directory
     from stateguard.state import trees
     from stateguard.state.repository import Repository
 
-    directory = Path(place)
+    directory, home = Path(place), home_of(ctx)
+    commands = runtime == "embedded" if runtime else not home.exists() or read_settings(home).needs_commands
     if directory.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
             repository = Repository.create(Path(scratch) / "scratch.git", served=False)
             tree = trees.build(repository, read_directory(directory.absolute(), repository))
-            verdict = judge(tree_reader(repository, tree), None, default_policy())
+            verdict = judge(tree_reader(repository, tree), None, default_policy(), commands=commands)
     else:
-        home = home_of(ctx)
         if not home.exists():
             message = f"{place} is no directory, and {home.root} is no guard home with such a revision"
             raise NotFoundError(message, next_step="stateguard validate DIR")
         repository = Repository(home.repository)
         commit = repository.commit(repository.resolve(place))
-        verdict = judge(tree_reader(repository, commit.tree), None, default_policy())
+        verdict = judge(tree_reader(repository, commit.tree), None, default_policy(), commands=commands)
     document = {
         "valid": verdict.admitted,
         "problems": [p.as_json() for p in verdict.problems],

@@ -68,7 +68,7 @@ class AgentModel(Strict):
     role: Literal["parent", "domain", "support"] = "support"
     critical: bool = False
     phase: Literal["critical", "essential", "standard", "enhanced"] | None = None
-    command: Argv
+    command: Argv | None = None
     environment: dict[str, Annotated[Text, BeforeValidator(_environment_value)]] = Field(default_factory=dict)
     depends_on: list[Name] = Field(default_factory=list)
     restart: Literal["always", "on-failure", "never"] = "always"
@@ -109,7 +109,7 @@ def parse_agent(document: Document, path: str) -> AgentSpec:
 def _spec(model: AgentModel) -> AgentSpec:
     return AgentSpec(
         name=model.name,
-        command=tuple(model.command),
+        command=tuple(model.command or ()),
         description=model.description,
         role=model.role,
         critical=model.critical,

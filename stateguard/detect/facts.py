@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stateguard.model.agent import AgentSpec, Probe
-from stateguard.model.health import ALIVE, AgentStatus, Finding, Health, Observation
+from stateguard.model.health import ALIVE, AgentState, AgentStatus, Finding, Health, Observation
 from stateguard.model.mirror import MirrorSeen
 from stateguard.model.tree import Drift
 
@@ -42,7 +42,11 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
             agent = facts.agents.get(seen.probe.agent or "")
             found.append(Finding(seen.probe.agent, agent.critical if agent else True, seen.health))
     for name, spec in facts.agents.items():
-        status = facts.statuses.get(name)
-        up = status is not None and status.state in ALIVE
-        found.append(Finding(name, spec.critical, Health.HEALTHY if up else Health.UNHEALTHY))
+        found.append(Finding(name, spec.critical, _process(facts.statuses.get(name))))
     return tuple(found)
+
+
+def _process(status: AgentStatus | None) -> Health:
+    if status is not None and status.state is AgentState.UNKNOWN:
+        return Health.UNKNOWN
+    return Health.HEALTHY if status is not None and status.state in ALIVE else Health.UNHEALTHY

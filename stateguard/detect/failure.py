@@ -11,7 +11,7 @@ from stateguard.model.agent import AgentSpec
 from stateguard.model.condition import Condition, Severity
 from stateguard.model.health import AgentState, Health
 from stateguard.model.mirror import MirrorState
-from stateguard.text.words import count, seconds
+from stateguard.text.words import count, joined, seconds
 
 AGENT_FAILED = "AGENT_FAILED"
 PROBE_FAILED = "PROBE_FAILED"
@@ -22,8 +22,21 @@ MIXED_VERSIONS = "MIXED_VERSIONS"
 MIRROR_BEHIND = "MIRROR_BEHIND"
 MIRROR_DIVERGED = "MIRROR_DIVERGED"
 MIRROR_TAMPERED = "MIRROR_TAMPERED"
+RUNTIME_SILENT = "RUNTIME_SILENT"
+AGENT_DOUBLED = "AGENT_DOUBLED"
 
-TELLING = frozenset({DRIFT, CAPTURE_CEILING, MIXED_VERSIONS, MIRROR_BEHIND, MIRROR_DIVERGED, MIRROR_TAMPERED})
+TELLING = frozenset(
+    {
+        DRIFT,
+        CAPTURE_CEILING,
+        MIXED_VERSIONS,
+        MIRROR_BEHIND,
+        MIRROR_DIVERGED,
+        MIRROR_TAMPERED,
+        RUNTIME_SILENT,
+        AGENT_DOUBLED,
+    }
+)
 """Types that are shown and recorded, and alone never lead to an incident."""
 
 _MANY_CRITICAL = 3
@@ -48,8 +61,7 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
         found.append(
             Condition(CAPTURE_CEILING, "live", Severity.LOW, "TooLarge", message, "capture", facts.too_large[:_SHOWN])
         )
-    found += _mixed(facts)
-    found += _mirrors(facts)
+    found += [*_mixed(facts), *_runtime(facts), *_mirrors(facts)]
     unique: dict[tuple[str, str], Condition] = {}
     for condition in sorted(found, key=lambda c: (c.severity, c.external)):
         known = unique.get(condition.key)
@@ -105,7 +117,8 @@ def _probes(facts: Facts) -> list[Condition]:
                 method="probe",
                 evidence=_evidence(seen),
                 probe=seen.probe.id,
-                external=seen.probe.external,
+                # Nothing can be restarted while whoever runs the agents is silent: to go back would only break more.
+                external=seen.probe.external or _silent(facts, seen.probe.agent),
             )
         )
     return found
@@ -150,6 +163,31 @@ def _mirrors(facts: Facts) -> list[Condition]:
         message = f"mirror {seen.name} {says.format(since=seconds(seen.since_seconds))}"
         told = f"{message}: {seen.message}" if seen.message else message
         found.append(Condition(name, seen.name, Severity.LOW, reason, told, "mirror"))
+    return found
+
+
+def _silent(facts: Facts, agent: str | None) -> bool:
+    """Say whether nobody says how an agent is; of the whole system, whether there is such an agent."""
+    names = facts.agents if agent is None else (agent,)
+    found = [facts.statuses[name] for name in names if name in facts.statuses]
+    return any(status.state is AgentState.UNKNOWN for status in found)
+
+
+def _runtime(facts: Facts) -> list[Condition]:
+    found = []
+    silent = sorted(name for name in facts.agents if _silent(facts, name))
+    if silent:
+        message = f"nobody says how {joined(silent)} are: {facts.statuses[silent[0]].message}"
+        found.append(
+            Condition(RUNTIME_SILENT, "runtime", Severity.HIGH, "NoAnswer", message, "runtime", tuple(silent[:_SHOWN]))
+        )
+    for name, status in sorted(facts.statuses.items()):
+        if name in facts.agents and status.strays:
+            pids = tuple(f"process {pid}" for pid in status.strays)
+            how = "twice" if status.pid else "outside of what runs it"
+            message = f"{name} runs {how}: {joined(pids)} was left over; stateguard agent restart {name} ends it"
+            level = _level(facts.agents[name])
+            found.append(Condition(AGENT_DOUBLED, name, level, "LeftOver", message, "runtime", pids))
     return found
 
 

@@ -124,7 +124,8 @@ def judge_commit(guard: Guard, repository: Repository, commit: str, *, alone: bo
     head = "" if alone else guard.main
     try:
         before = _tree(repository, head) if head else None
-        return judge(_tree(repository, commit), before, guard.books.declared.system(head).policy)
+        policy, commands = guard.books.declared.system(head).policy, guard.settings.needs_commands
+        return judge(_tree(repository, commit), before, policy, commands=commands)
     except StateguardError as error:
         return Verdict((Problem("", 0, "missing-object", error.message),), None, ())
 

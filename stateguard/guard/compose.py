@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stateguard.agents.process import ProcessRuntime
+from stateguard.agents.choose import make_runtime
+from stateguard.agents.runtime import GuardRuntime
 from stateguard.config.host import load_host
 from stateguard.config.sections import PathRules
-from stateguard.errors import StorageError
+from stateguard.errors import AgentsError, StorageError
 from stateguard.host.database import Database
 from stateguard.host.home import Home
+from stateguard.host.logs import warn
 from stateguard.live.scan import Scanner
 from stateguard.mirror.store import MirrorStore
 from stateguard.mirror.sync import Sources, Syncing
@@ -61,7 +63,7 @@ class Guard:
     operations: Operations
     responder: Responder
     reporter: Reporter
-    runtime: ProcessRuntime
+    runtime: GuardRuntime
     prober: Prober
     watch: Watch
     mirrors: Syncing
@@ -102,14 +104,17 @@ class Guard:
 
     def look(self) -> None:
         """See which agents run, without taking them over: for reading while no guard is at work."""
-        self.runtime.look()
+        self.runtime.look(self.system.agents)
 
     def start_missing(self) -> list[str]:
         """Start the agents of the live commit that are stopped; returns their names."""
         applied, system, statuses = self.applied, self.system, self.runtime.statuses()
         missing = [n for n in system.agents if n not in statuses or str(statuses[n].state) == "STOPPED"]
         for name in missing:
-            self.runtime.start(system.agents[name], applied)
+            try:
+                self.runtime.start(system.agents[name], applied)
+            except AgentsError as error:
+                warn("an agent could not be started", agent=name, error=error.message)
             self.prober.begin([p.id for p in system.agents[name].probes])
         if missing:
             self.prober.begin([p.id for p in system.probes if p.agent is None])
@@ -181,7 +186,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     declared = Declared(repository)
     books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), DigestCache())
     wake = threading.Event()
-    runtime = ProcessRuntime(live, home, identity, lambda _: wake.set())
+    runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set())
     prober = Prober(live, lambda _: wake.set())
     scanner = _Scanners(live, repository, declared)
     watch = Watch(prober, runtime, wake)

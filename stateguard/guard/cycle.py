@@ -8,6 +8,7 @@ from typing import Any
 
 from stateguard.detect.facts import Facts, findings
 from stateguard.detect.failure import TELLING, conditions
+from stateguard.errors import AgentsError
 from stateguard.guard.applies import Applies
 from stateguard.guard.compose import Guard
 from stateguard.guard.healing import Healer
@@ -141,8 +142,11 @@ class Cycle:
                 continue
             warn("liveness failed; the agent is restarted", agent=agent)
             self._guard.prober.pause([agent])
-            self._guard.runtime.stop(agent)
-            self._guard.runtime.start(self._guard.system.agents[agent], self._guard.applied)
+            try:
+                self._guard.runtime.stop(agent)
+                self._guard.runtime.start(self._guard.system.agents[agent], self._guard.applied)
+            except AgentsError as error:
+                warn("the agent could not be restarted", agent=agent, error=error.message)
             self._guard.prober.begin([p.id for p in self._guard.system.agents[agent].probes])
 
     def _suspended(self) -> bool:

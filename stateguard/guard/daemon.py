@@ -24,7 +24,7 @@ from stateguard.host.clock import boot_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.host.logs import failure, log, to_stderr, warn
-from stateguard.host.process import session_of
+from stateguard.host.process import ancestors, session_of
 from stateguard.host.space import keep_reserve
 from stateguard.live.lock import claim
 from stateguard.live.watch import Watcher
@@ -179,8 +179,8 @@ class Daemon:
 
     def _is_agent(self, pid: int) -> bool:
         """Say whether a process belongs to an agent: those are guarded, they do not command the guard."""
-        leaders = {s.pid for s in self._guard.runtime.statuses().values() if s.pid is not None}
-        return session_of(pid) in leaders
+        mine = {s.pid for s in self._guard.runtime.statuses().values() if s.pid is not None}
+        return session_of(pid) in mine or not mine.isdisjoint((pid, *ancestors(pid)))
 
     def _desk(self) -> Desk:
         return Desk(self._guard, self._applies, os.getpid(), self._conditions, self._instruments.exposition)

@@ -16,8 +16,9 @@ from stateguard.admission.admit import judge
 from stateguard.config.defaults import default_policy
 from stateguard.config.host import host_document
 from stateguard.config.problem import InvalidDocument
+from stateguard.config.runtime import EMBEDDED
 from stateguard.config.state import STATE_FILE
-from stateguard.errors import NotFoundError, RefusedError, StorageError, TrustError, UsageProblemError
+from stateguard.errors import AgentsError, NotFoundError, RefusedError, StorageError, TrustError, UsageProblemError
 from stateguard.guard.admit import tree_reader
 from stateguard.guard.applies import Say
 from stateguard.guard.compose import IDENTITY, Guard, compose
@@ -27,6 +28,7 @@ from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.live.lock import claim
+from stateguard.model.health import ALIVE, AgentState
 from stateguard.model.identity import APPLIED, MAIN, ZERO, person
 from stateguard.model.mirror import MirrorSpec
 from stateguard.model.policy import SHIPPED_ARMING, HostSettings
@@ -38,7 +40,7 @@ from stateguard.state import trees
 from stateguard.state.forward import signed_commit
 from stateguard.state.git import git_raw
 from stateguard.state.repository import RefMove, Repository
-from stateguard.text.words import count, seconds
+from stateguard.text.words import count, joined, seconds
 from stateguard.transition.journal import Operation
 from stateguard.transition.prepare import Wish
 from stateguard.trust.keys import create_guard_key
@@ -48,7 +50,10 @@ from stateguard.trust.signing import Signing
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """What a new home is made from. ``source`` None: an empty state; ``signing`` None: the guard signs baseline/1."""
+    """What a new home is made from.
+
+    ``source`` None: an empty state; ``signing`` None: the guard signs baseline/1; ``runtime``: as guard.yaml says it.
+    """
 
     home: Home
     source: Path | None
@@ -57,10 +62,11 @@ class Founding:
     user: str
     mirrors: tuple[MirrorSpec, ...] = ()
     signing: Signing | None = None
+    runtime: object = EMBEDDED
 
     @property
     def settings(self) -> HostSettings:
-        """What its guard.yaml says at first."""
+        """What its guard.yaml says at first, but for the runtime."""
         return HostSettings(str(self.live), SHIPPED_ARMING, name=os.uname().nodename, mirrors=self.mirrors)
 
 
@@ -91,10 +97,10 @@ def found(
         guard = compose(home, announce)
         try:
             revision = _first_commit(guard, founding)
+            _meet(guard, founding, revision, say)
             _check_ground(guard, founding, revision)
             say(f"imported {count(len(guard.books.declared.paths(revision)), 'file')} as {revision[:10]}")
             claim(guard.live, guard.identity, home.root)
-            guard.supervise()
             return _first_apply(guard, founding, revision, key, say)
         finally:
             guard.close()
@@ -125,13 +131,13 @@ def _furnish(founding: Founding) -> None:
     create_guard_key(home.keys, home.trust)
     files.replace(home.trust / IDENTITY, identity.encode() + b"\n", 0o644)
     founding.live.mkdir(parents=True, exist_ok=True)
-    files.replace(home.settings, host_document(founding.settings).encode(), 0o600)
+    files.replace(home.settings, host_document(founding.settings, founding.runtime).encode(), 0o600)
 
 
 def _first_commit(guard: Guard, founding: Founding) -> str:
     paths = read_directory(founding.source, guard.repository) if founding.source else _nothing(guard.repository)
     tree = trees.build(guard.repository, paths)
-    verdict = judge(tree_reader(guard.repository, tree), None, default_policy())
+    verdict = judge(tree_reader(guard.repository, tree), None, default_policy(), commands=guard.settings.needs_commands)
     if verdict.problems:
         _forget(founding.home)
         lines = "\n".join(p.text() for p in verdict.problems[:20])
@@ -151,6 +157,22 @@ def _check_ground(guard: Guard, founding: Founding, revision: str) -> None:
         message = f"the live directory holds something else than the state: {error.message}"
         hint = f"take it as it is: stateguard init --from {founding.live} --live {founding.live}; or move it away"
         raise RefusedError(message, next_step=hint) from error
+
+
+def _meet(guard: Guard, founding: Founding, revision: str, say: Say) -> None:
+    """Take over the agents that run already; where somebody else runs them, each must be known there."""
+    system = guard.books.declared.system(revision)
+    guard.runtime.adopt(system.agents)
+    statuses = guard.runtime.statuses().values()
+    silent = [s.message for s in statuses if s.state is AgentState.UNKNOWN]
+    wrong = silent[:1] or [f"{s.name}: {s.message}" for s in statuses if s.state is AgentState.FATAL]
+    if wrong:
+        _forget(founding.home)
+        raise AgentsError("\n".join(wrong), next_step="check the runtime and its programs, then run init again")
+    guard.prober.configure(system.probes)
+    running = [s.name for s in statuses if s.state in ALIVE]
+    if running:
+        say(f"{count(len(running), 'agent runs', 'agents run')} already: {joined(sorted(running))}")
 
 
 def _nothing(repository: Repository) -> dict[str, Entry]:
@@ -216,8 +238,10 @@ def _first_apply(guard: Guard, founding: Founding, revision: str, key: Key | Non
     operation = guard.books.journal.open("apply", actor, "stateguard init", {"target": revision, "was_well": True})
     window = guard.books.declared.system(revision).policy.confirm_window_seconds
     agents = guard.books.declared.system(revision).agents
+    idle = [s for s in guard.runtime.statuses().values() if s.state not in ALIVE]
     if agents and founding.baseline:
-        say(f"starting {count(len(agents), 'agent')}, then watching them for one confirm window ({seconds(window)})")
+        begin = f"starting {count(len(idle), 'agent')}, then " if idle else ""
+        say(f"{begin}watching {count(len(agents), 'agent')} for one confirm window ({seconds(window)})")
     wish = Wish(Kind.APPLY, "", revision, hold=founding.baseline and bool(agents), record={"main": "keep"})
     ended = guard.operations.transition(operation, lambda: wish)
     if ended.outcome is not Outcome.SUCCEEDED:

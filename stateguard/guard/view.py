@@ -88,6 +88,7 @@ def _agent(
         "critical": spec.critical,
         "exits": status.exits,
         "message": status.message,
+        "strays": list(status.strays),
         "started_at": rfc3339(status.started_at) if status.started_at else None,
     }
 

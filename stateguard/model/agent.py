@@ -96,7 +96,7 @@ DEFAULT_RESTART_ON = ("bin/**", "config/**")
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """One agent as its ``agents/<name>/agent.yaml`` declares it."""
+    """One agent as its ``agents/<name>/agent.yaml`` declares it; ``command`` may be empty where others start it."""
 
     name: str
     command: tuple[str, ...]

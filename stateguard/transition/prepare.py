@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pygit2.enums import ObjectType
 
 from stateguard.agents.runtime import AgentRuntime
-from stateguard.errors import RefusedError
+from stateguard.errors import AgentsError, RefusedError
 from stateguard.host.clock import wall_seconds
 from stateguard.live.ground import exists, survey
 from stateguard.live.scan import Scanner
 from stateguard.model.graph import reads
 from stateguard.model.ground import aside_name, cleared, in_the_way
-from stateguard.model.health import ALIVE, Health
+from stateguard.model.health import ALIVE, AgentState, Health
 from stateguard.model.identity import ZERO
 from stateguard.model.policy import System
 from stateguard.model.transition import Conversations, Kind, PathWrite, Plan
@@ -94,6 +94,7 @@ class Preparation:
 
         Raises:
             RefusedError: something unmanaged lies in the way.
+            AgentsError: whoever runs the agents concerned does not answer.
             StorageError: the backup could not be made durable, so nothing may be changed.
         """
         self._check_data(wish)
@@ -104,6 +105,7 @@ class Preparation:
         commit = self._backup(operation, wish, {*wanted, *blocking}) if backup else ZERO
         source, target = self._declared.system(wish.source), self._declared.system(wish.target)
         agents = self._agents(wish, source, target, {w.path for w in todo})
+        self._check_answers({*agents.stop, *agents.start})
         return Plan(
             kind=wish.kind,
             source=wish.source,
@@ -154,6 +156,14 @@ class Preparation:
                 f"the older state cannot read today's data: {found[0]}", next_step="choose a newer target, or --force"
             )
 
+    def _check_answers(self, names: set[str]) -> None:
+        """Refuse to stop and start agents while whoever runs them is silent: half of it would be done."""
+        statuses = self._runtime.statuses()
+        silent = [statuses[n] for n in sorted(names) if n in statuses and statuses[n].state is AgentState.UNKNOWN]
+        if silent:
+            message = f"{silent[0].name} cannot be stopped or started: {silent[0].message}"
+            raise AgentsError(message, next_step="bring back what runs the agents, then try again")
+
     def _judged(
         self, wish: Wish, source: System, target: System, agents: Agents, todo: Sequence[PathWrite]
     ) -> tuple[str, ...]:
@@ -197,7 +207,9 @@ class Preparation:
     def _agents(self, wish: Wish, source: System, target: System, written: set[str]) -> Agents:
         rules = self._declared.rules(wish.target or wish.source)
         statuses = self._runtime.statuses()
-        down = {n for n in target.agents if n not in statuses or statuses[n].state not in ALIVE}
+        known = {n: status.state for n, status in statuses.items()}
+        up = {*ALIVE, AgentState.UNKNOWN}  # where nobody says how it is, nothing says that it is down
+        down = {n for n in target.agents if known.get(n) not in up}
         if wish.kind is Kind.HEAL:
             started = {n: s.started_at for n, s in statuses.items() if s.started_at is not None}
             stale = {
@@ -208,7 +220,10 @@ class Preparation:
             }
             return affected(source, target, (), rules.glob, also=stale)
         paths = set(written)
-        if wish.only is None:
+        if not wish.source:
+            # The first apply of all: what runs already and finds its inputs as they are is not touched.
+            source = replace(target, agents={n: spec for n, spec in target.agents.items() if n not in down})
+        elif wish.only is None:
             paths |= set(compare(self._declared.desired(wish.source), self._declared.desired(wish.target)).paths)
         every = wish.every or wish.conversations is not Conversations.KEEP
         return affected(source, target, paths, rules.glob, also=down, every=every)

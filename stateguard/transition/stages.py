@@ -230,7 +230,7 @@ class Stages:
         if plan.kind is Kind.HEAL and not plan.start:
             self._verify([(w.path, w.after) for w in plan.writes])
             return f"{count(len(plan.writes), 'path')} as desired, no agent had read them"
-        if not plan.writes and not plan.start and plan.kind is not Kind.ROLLBACK:
+        if not plan.writes and not plan.start and plan.kind is not Kind.ROLLBACK and not plan.hold:
             return "nothing changed, nothing to validate"
         begun = {p.id for n in plan.start for p in system.agents[n].probes}
         begun |= {c.probe.id for c in system.channels if c.probe} if plan.start else set()

@@ -27,7 +27,7 @@ def test_good_files_give_a_system() -> None:
 
 
 def test_bad_declarations_give_none() -> None:
-    said = contents({"agents/a/agent.yaml": b"name: a\n", "stateguard.yaml": b"["}, None)
+    said = contents({"agents/a/agent.yaml": b"name: b\n", "stateguard.yaml": b"["}, None)
     assert said.system is None
     assert {p.path for p in said.problems} == {"agents/a/agent.yaml", "stateguard.yaml"}
 

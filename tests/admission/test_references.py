@@ -1,9 +1,11 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from admission.trees import FILES
+from admission.trees import FILES, tree
+from stateguard.admission.admit import judge
 from stateguard.admission.documents import positions
 from stateguard.admission.references import reference_problems
+from stateguard.config.defaults import default_policy
 from stateguard.config.problem import Problem
 from stateguard.config.system import load_system
 from stateguard.model.agent import AgentSpec
@@ -26,6 +28,14 @@ def only(problems: list[Problem]) -> tuple[str, int, str]:
 
 def test_what_exists_is_no_problem() -> None:
     assert found({}) == []
+
+
+def test_every_agent_needs_a_command_where_the_guard_runs_them() -> None:
+    files = {**FILES, "agents/b/agent.yaml": b"name: b\n"}
+    (problem,) = judge(tree(files), None, default_policy()).problems
+    assert (problem.path, problem.line, problem.code) == ("agents/b/agent.yaml", 1, "missing-key")
+    assert "validate --runtime" in problem.message
+    assert judge(tree(files), None, default_policy(), commands=False).admitted
 
 
 def test_dependencies_exist() -> None:

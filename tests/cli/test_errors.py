@@ -232,3 +232,13 @@ def test_a_source_that_lies_about_its_agents_is_refused_by_validate(tmp_path: Pa
     (source / "agents/alpha/agent.yaml").write_text("name: other\ncommand: [true]\n")
     driver = Driver(tmp_path, source)
     assert driver.ask("validate", source, status=1)["problems"]
+
+
+def test_who_starts_the_agents_decides_whether_they_need_a_command(tmp_path: Path) -> None:
+    driver, source = Driver(tmp_path), write_tiny(tmp_path / "source")
+    (source / "agents/beta/agent.yaml").write_text("name: beta\n")
+    (problem,) = driver.ask("validate", source, status=1)["problems"]
+    assert problem["code"] == "missing-key"
+    assert driver.ask("validate", "--runtime", "embedded", source, status=1)["problems"] == [problem]
+    assert driver.ask("validate", "--runtime", "supervisor", source)["valid"]
+    assert driver.run("validate", "--runtime", "launchd", source).returncode == 2

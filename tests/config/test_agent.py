@@ -194,7 +194,11 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_what_is_missing_is_told_once() -> None:
-    assert [p.code for p in problems("x-only: 1\n")] == ["missing-key", "missing-key"]
+    assert [p.code for p in problems("x-only: 1\n")] == ["missing-key"]
+
+
+def test_a_command_may_be_left_to_whoever_starts_the_agent() -> None:
+    assert parse("name: nutrition\n").command == ()
 
 
 @pytest.mark.parametrize(("text", "word"), [("", "is empty"), ("[]", "is a list"), ("5", "is 5")])

@@ -9,11 +9,13 @@ from hypothesis import given, strategies as st
 
 from stateguard.detect.facts import Facts, Seen, findings
 from stateguard.detect.failure import (
+    AGENT_DOUBLED,
     AGENT_FAILED,
     CAPTURE_CEILING,
     DRIFT,
     MIXED_VERSIONS,
     PROBE_FAILED,
+    RUNTIME_SILENT,
     SYSTEM_FAILURE,
     TELLING,
     conditions,
@@ -120,6 +122,26 @@ def test_an_agent_of_another_revision_is_told(live: str, running: str | None, ot
     found = conditions(row)
     assert shown(found) == [(MIXED_VERSIONS, "system", LOW)] * bool(other)
     assert all((c.evidence, c.type in TELLING) == (other, True) for c in found)
+
+
+def test_a_silent_runtime_is_told_and_failed_probes_do_not_act_meanwhile() -> None:
+    row = facts([A, C], {"c": AgentState.UNKNOWN}, (seen(agent="c"), seen("whole", None), seen(agent="a")))
+    found = {(c.type, c.component): c for c in conditions(row)}
+    assert found[RUNTIME_SILENT, "runtime"].evidence == ("c",)
+    assert found[RUNTIME_SILENT, "runtime"].type in TELLING
+    assert found[AGENT_FAILED, "c"].external
+    assert found[PROBE_FAILED, "whole"].external
+    assert not found[AGENT_FAILED, "a"].external
+    assert overall(findings(facts([A], {"a": AgentState.UNKNOWN}))) is Health.UNKNOWN
+
+
+@pytest.mark.parametrize(("pid", "how"), [(7, "runs twice"), (None, "runs outside of what runs it")])
+def test_a_process_that_was_left_over_is_told(pid: int | None, how: str) -> None:
+    row = replace(facts([A]), statuses={"a": AgentStatus("a", UP, pid, strays=(5,)), "gone": AgentStatus("gone", UP)})
+    (found,) = conditions(row)
+    assert (found.type, found.component, found.severity, found.evidence) == (AGENT_DOUBLED, "a", HIGH, ("process 5",))
+    assert how in found.message
+    assert found.type in TELLING
 
 
 def test_a_condition_carries_its_evidence() -> None:

@@ -46,7 +46,15 @@ def _agent_act(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, An
     return _agent_list(desk, parameters, say)
 
 
+def _agent_logs(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+    name, agents = str(parameters["agent"]), desk.guard.system.agents
+    if name not in agents:
+        raise NotFoundError(f"there is no agent {name!r}", next_step=f"agents: {', '.join(sorted(agents)) or 'none'}")
+    return {"name": name, "lines": desk.guard.runtime.tail(name, int(parameters["lines"]))}
+
+
 COMMANDS: dict[str, Command] = {
     "agent-list": Command(_agent_list),
+    "agent-logs": Command(_agent_logs),
     "agent-act": Command(_agent_act, writes=True),
 }
