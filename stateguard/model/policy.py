@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from stateguard.model.agent import AgentSpec, Channel, Probe
 from stateguard.model.mirror import MirrorSpec
-from stateguard.model.size import MIB
 from stateguard.model.runtime import Embedded, RuntimeSettings
+from stateguard.model.size import MIB
 
 
 class Heal(StrEnum):
