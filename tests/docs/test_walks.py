@@ -1,0 +1,70 @@
+"""Walkthroughs and recipes, typed as they are written, with a real guard."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.pages import DOCS, blocks, name
+from docs.walking import Reader
+
+WALKS = [DOCS / "quickstart.md"]
+RECIPES = sorted((DOCS / "how-to").glob("*.md"))
+PREPARED = """\
+git config --global user.name Ada
+git config --global user.email ada@example.org
+export STATEGUARD_HOME=$PWD/guard
+stateguard example my-system
+sed -i 's/confirm_window: .*/confirm_window: 3s/' my-system/stateguard.yaml
+stateguard init --from my-system --live live
+stateguard run 2> guard.log &
+until stateguard status | grep -q 'guard  *running'; do :; done
+git clone -q guard/repo.git work
+cd work
+"""
+SKIPPED = {"docs/quickstart.md": 1, "docs/how-to/run-as-a-service.md": 1}
+"""Blocks that cannot run here, counted, so that none is skipped unnoticed."""
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    one = Reader(tmp_path)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Give a reader who has done the quickstart: a guard that runs, and a clone as the working directory."""
+    one = Reader(tmp_path_factory.mktemp("prepared"))
+    try:
+        one.must(PREPARED)
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("page", WALKS, ids=name)
+def test_a_walkthrough_goes_as_it_is_written(page: Path, reader: Reader) -> None:
+    assert reader.walk(blocks(page)) >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("page", RECIPES, ids=name)
+def test_a_recipe_goes_as_it_is_written(page: Path, prepared: Reader) -> None:
+    prepared.must('cd "$STATEGUARD_HOME/../work" && git pull -q && stateguard resume && stateguard apply')
+    prepared.walk(blocks(page))
+
+
+def test_what_cannot_run_here_is_counted() -> None:
+    pages = [page for page in (*WALKS, *RECIPES) if any(block.skipped for block in blocks(page))]
+    assert {name(page): sum(1 for block in blocks(page) if block.skipped) for page in pages} == SKIPPED
+
+
+def test_every_shell_block_of_a_walk_is_typed() -> None:
+    """A block that is meant to be typed says ``sh``; ``bash`` and ``console`` would be passed over."""
+    typed = [block for page in (*WALKS, *RECIPES) for block in blocks(page)]
+    assert [block.place for block in typed if block.language in ("bash", "console")] == []
