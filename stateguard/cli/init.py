@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from stateguard.cli.progress import Listener
 from stateguard.errors import UsageProblemError
 from stateguard.model.mirror import MirrorSpec
 from stateguard.text.redact import redact
+
+if TYPE_CHECKING:
+    from stateguard.trust.signing import Signing
 
 
 @click.command("init")
@@ -36,6 +41,7 @@ def command(
     from stateguard.trust.signing import signing_key as key_of
 
     home = home_of(ctx)
+    key = key_of(signing_key) if signing_key is not None else None
     founding = Founding(
         home=home,
         source=source.absolute() if source else None,
@@ -43,10 +49,10 @@ def command(
         baseline=not no_baseline,
         user=user(),
         mirrors=tuple(map(_mirror, remotes)),
-        signing=key_of(signing_key) if signing_key is not None else None,
         runtime=runtime_of(runtime),
     )
     with Listener(quiet=ctx.obj["quiet"]) as listener:
+        founding = replace(founding, signing=_undisturbed(key, listener) if key is not None else None)
         document = found(founding, listener.say, lambda _, step: listener.hear(progress(step)))
     push = f"git clone {home.repository}"
     lines = [
@@ -56,6 +62,16 @@ def command(
         f"next            stateguard --home {home.root} run     and     {push}",
     ]
     show(ctx, document, lines)
+
+
+def _undisturbed(key: Signing, listener: Listener) -> Signing:
+    """Return a key that takes the progress bar away before its passphrase is asked for."""
+
+    def sign(content: bytes) -> str:
+        listener.rest()
+        return key.sign(content)
+
+    return replace(key, sign=sign)
 
 
 def _mirror(text: str) -> MirrorSpec:

@@ -51,6 +51,12 @@ class Listener:
         if self._task is not None:
             self._bar.update(self._task, completed=progress["done"], description=progress["title"])
 
+    def rest(self) -> None:
+        """Take the bar away while somebody is asked something at the terminal; the next progress draws a new one."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._task = None
+
     def __enter__(self) -> Self:
         """Listen."""
         return self
@@ -59,5 +65,4 @@ class Listener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
+        self.rest()

@@ -58,8 +58,11 @@ def remove(ctx: click.Context, name: str, key: str | None) -> None:
 
 
 def _ssh(given: str) -> str:
+    from stateguard.trust.people import refuse_private
+
     path = Path(given).expanduser()
-    if given.split()[:1] and len(given.split()) > 1 and not path.is_file():
+    if len(given.split()) > 1 and not path.is_file():
+        refuse_private(given.encode())
         return given
     return _read(path, "a .pub file nor the line in one").decode("utf-8", "replace")
 

@@ -17,7 +17,7 @@ from stateguard.config.problem import InvalidDocument, Problem
 from stateguard.config.runtime import EMBEDDED, Runtime, runtime_settings, runtime_text
 from stateguard.config.yaml import load
 from stateguard.model.mirror import MirrorSpec
-from stateguard.model.policy import SHIPPED_ARMING, Arming, HostSettings, Trigger
+from stateguard.model.policy import SHIPPED_ARMING, Arming, HostSettings, Signatures, Trigger
 from stateguard.model.size import MIB, written_size
 
 HOST_FILE = "guard.yaml"
@@ -44,6 +44,9 @@ cycle: {cycle}
 
 # How this guard calls itself in messages.
 name: {name}
+
+# Which commits pushed to main must be signed by somebody trusted with the role push: none, head (the last) or all.
+require_signed_commits: {signatures}
 
 # Disk set aside in the file "reserve" beside this one, given up when nothing else is left. 0: none.
 reserve: {reserve}
@@ -83,6 +86,7 @@ class HostModel(Strict):
     arming: ArmingModel | None = None
     cycle: Period = 5.0
     name: Text = ""
+    require_signed_commits: Literal["none", "head", "all"] = "none"
     reserve: Size = 64 * MIB
     logs: LogsModel = LogsModel()
     mirrors: list[MirrorModel] | None = None
@@ -111,6 +115,7 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         reserve_bytes=model.reserve,
         log_max_bytes=model.logs.max_size,
         log_keep=model.logs.keep,
+        signatures=Signatures(model.require_signed_commits),
         mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
         runtime=runtime_settings(model.runtime),
     )
@@ -141,6 +146,7 @@ def host_document(settings: HostSettings, runtime: object = EMBEDDED) -> str:
         reserve=written_size(settings.reserve_bytes),
         log_max=written_size(settings.log_max_bytes),
         log_keep=settings.log_keep,
+        signatures=settings.signatures,
         mirrors=_listed(settings.mirrors),
     )
     load_host(_encoded(text))

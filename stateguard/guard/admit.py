@@ -12,15 +12,15 @@ from stateguard.admission.refs import RefUpdate, ref_problems
 from stateguard.config.problem import Problem
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
+from stateguard.guard.signatures import signature_of, signature_problems
 from stateguard.host.clock import boot_seconds
-from stateguard.model.identity import MAIN, ZERO, person, short
+from stateguard.model.identity import MAIN, ZERO, person
 from stateguard.model.tree import summary
 from stateguard.record.audit import Entry
 from stateguard.state import trees
-from stateguard.state.repository import Repository, split_signature
+from stateguard.state.repository import Repository
 from stateguard.text.escape import line
 from stateguard.text.words import count, seconds
-from stateguard.trust.verdict import Standing, Verdict as Signed
 
 _SHOWN = 20
 
@@ -69,7 +69,7 @@ def admit(
         problems += _withdrawn(guard, repository, update.new, options)
         lines += _announced(guard, verdict)
         signed = signature_of(guard, repository, update.new)
-        problems += _signature_problems(update.new, signed)
+        problems += signature_problems(guard, repository, update.new, signed)
         took = seconds(boot_seconds() - began)
         lines.append(f"{summary(verdict.changed)}, valid, {signed.words} (admitted in {took})")
     if not problems:
@@ -174,24 +174,6 @@ def withdrawn_as(guard: Guard, repository: Repository, commit: str) -> tuple[str
     paths = trees.path_map(repository, repository.commit(commit).tree)
     digest = trees.tree_id({path: entry for path, entry in paths.items() if not rules.captured(path)})
     return guard.store.withdrawn(digest)
-
-
-def signature_of(guard: Guard, repository: Repository, commit: str) -> Signed:
-    """Return whose signature a commit carries, by the trust in force.
-
-    Raises:
-        StateguardError: the commit or the trust document cannot be read.
-    """
-    signed, armored = split_signature(repository.raw(commit)[1])
-    return guard.people.judge(signed, armored)
-
-
-def _signature_problems(commit: str, signed: Signed) -> list[Problem]:
-    """Refuse a signature that does not hold: better none than one that says what is not so."""
-    if signed.standing is not Standing.BAD:
-        return []
-    message = f"{short(commit)}: {signed.words}; sign it anew or not at all: git commit --amend"
-    return [Problem("main", 0, "signature", message)]
 
 
 def said(lines: Sequence[str]) -> list[str]:

@@ -91,6 +91,14 @@ SHIPPED_ARMING: dict[Trigger, Arming] = {
 }
 
 
+class Signatures(StrEnum):
+    """Which pushed commits must be signed by somebody trusted with the role push."""
+
+    NONE = "none"
+    HEAD = "head"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class HostSettings:
     """What ``guard.yaml`` says of this host."""
@@ -103,6 +111,7 @@ class HostSettings:
     log_max_bytes: int = 10 * MIB
     log_keep: int = 3
     mirrors: tuple[MirrorSpec, ...] = ()
+    signatures: Signatures = Signatures.NONE
     runtime: RuntimeSettings = field(default_factory=Embedded)
 
     @property

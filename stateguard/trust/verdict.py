@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stateguard.errors import TrustError
-from stateguard.model.trust import GPG, Trust
+from stateguard.model.trust import GPG, Role, Trust
 from stateguard.trust import ssh
 from stateguard.trust.armor import PGP_SIGNATURE, SSH_SIGNATURE
 from stateguard.trust.gpg import GpgMissingError
@@ -31,12 +31,13 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whose signature it is. ``name`` is set for a known one; ``detail`` says why it is unknown or bad."""
+    """Whose signature it is. ``name`` and ``roles`` are a known person's; ``detail`` says why it is unknown or bad."""
 
     standing: Standing
     name: str = ""
     fingerprint: str = ""
     detail: str = ""
+    roles: tuple[Role, ...] = ()
 
     @property
     def words(self) -> str:
@@ -136,7 +137,7 @@ def _of_gpg(content: bytes, text: str, trust: Trust, gpg: GpgVerify) -> Verdict:
 def _known(trust: Trust, fingerprint: str) -> Verdict:
     owner = trust.owner(fingerprint)
     if owner is not None:
-        return Verdict(Standing.KNOWN, owner.name, fingerprint)
+        return Verdict(Standing.KNOWN, owner.name, fingerprint, roles=owner.roles)
     was = trust.former_owner(fingerprint)
     whose = f"a key of {was}'s that was removed" if was else "an unknown key"
     return Verdict(Standing.UNKNOWN, fingerprint=fingerprint, detail=f"signed by {whose} ({fingerprint})")
