@@ -27,7 +27,7 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
     from stateguard.config.defaults import default_policy
     from stateguard.guard.admit import tree_reader
     from stateguard.guard.compose import read_settings
-    from stateguard.guard.found import read_directory
+    from stateguard.guard.gather import read_directory
     from stateguard.state import trees
     from stateguard.state.repository import Repository
 

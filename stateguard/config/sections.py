@@ -47,6 +47,11 @@ def glob(pattern: str, path: str) -> bool:
     return _spec((pattern,)).match_file(path)
 
 
+def literal(path: str) -> str:
+    """Return the gitignore pattern that means one directory, below the root, whatever signs its name has."""
+    return "/" + re.sub(r"([\\*?\[\]!# ])", r"\\\1", path) + "/"
+
+
 def _fixed_part(pattern: str) -> str:
     """Return the directories of a pattern before its first wildcard; empty where it may match anywhere."""
     parts = pattern.strip("/").split("/")

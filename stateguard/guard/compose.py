@@ -11,7 +11,7 @@ from pathlib import Path
 from stateguard.agents.choose import make_runtime
 from stateguard.agents.runtime import GuardRuntime
 from stateguard.config.host import load_host
-from stateguard.config.sections import PathRules
+from stateguard.config.sections import PathRules, literal
 from stateguard.errors import AgentsError, StorageError
 from stateguard.host.database import Database
 from stateguard.host.home import Home
@@ -183,14 +183,15 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     signing = _Signing(home)
     journal, store = Journal(database), Store(database)
     audit = Audit(repository, database, lambda content: signing.key().sign(content))
-    declared = Declared(repository)
+    inside = home.inside(live)
+    declared = Declared(repository, [literal(inside)] if inside else [])
     books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), DigestCache())
     wake = threading.Event()
     runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set())
     prober = Prober(live, lambda _: wake.set())
     scanner = _Scanners(live, repository, declared)
     watch = Watch(prober, runtime, wake)
-    preparation = Preparation(declared, captured, scanner.current, runtime, prober)
+    preparation = Preparation(declared, captured, scanner.current, runtime, prober, inside)
     recorder = Recorder(books, runtime)
     parts = Parts(live, repository, captured, scanner.current, runtime, prober, watch, declared.system, recorder.record)
     operations = Operations(books, preparation, Engine(journal, Stages(parts), announce))

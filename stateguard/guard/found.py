@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,21 @@ from stateguard.config.defaults import default_policy
 from stateguard.config.host import host_document
 from stateguard.config.problem import InvalidDocument
 from stateguard.config.runtime import EMBEDDED
+from stateguard.config.sections import literal
 from stateguard.config.state import STATE_FILE
-from stateguard.errors import AgentsError, NotFoundError, RefusedError, StorageError, TrustError, UsageProblemError
+from stateguard.errors import (
+    AgentsError,
+    NotFoundError,
+    RefusedError,
+    StateguardError,
+    StorageError,
+    TrustError,
+    UsageProblemError,
+)
 from stateguard.guard.admit import tree_reader
 from stateguard.guard.applies import Say
 from stateguard.guard.compose import IDENTITY, Guard, compose
+from stateguard.guard.gather import Directory, Gathered, policy_of
 from stateguard.guard.hooks import install_hooks
 from stateguard.host import files
 from stateguard.host.clock import now_text, wall_seconds
@@ -33,12 +42,11 @@ from stateguard.model.identity import APPLIED, MAIN, ZERO, person
 from stateguard.model.mirror import MirrorSpec
 from stateguard.model.policy import SHIPPED_ARMING, HostSettings
 from stateguard.model.transition import Kind, Outcome, Step
-from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
+from stateguard.model.tree import REGULAR, Entry
 from stateguard.model.trust import Key, Role, is_person_name
 from stateguard.record import audit
 from stateguard.state import trees
 from stateguard.state.forward import signed_commit
-from stateguard.state.git import git_raw
 from stateguard.state.repository import RefMove, Repository
 from stateguard.text.words import count, joined, seconds
 from stateguard.transition.journal import Operation
@@ -88,22 +96,42 @@ def found(
     _check_places(founding)
     _check_settings(founding)
     key = _founders_key(founding)
+    fresh = not home.root.exists()
     try:
         home.create()
     except OSError as error:
         raise StorageError(f"{home.root} cannot be made: {error.strerror}") from error
-    with WriterLock(home.writer_lock, "init").acquire():
-        _furnish(founding)
-        guard = compose(home, announce)
+    try:
+        with WriterLock(home.writer_lock, "init").acquire():
+            return _found(founding, key, say, announce)
+    except StateguardError:
+        if fresh and not home.exists():
+            _remove_tree(home.root)
+        raise
+
+
+def _found(
+    founding: Founding, key: Key | None, say: Say, announce: Callable[[Operation, Step], None]
+) -> dict[str, Any]:
+    home = founding.home
+    _furnish(founding)
+    guard = compose(home, announce)
+    try:
         try:
-            revision = _first_commit(guard, founding)
-            _meet(guard, founding, revision, say)
+            taken = _gathered(guard, founding)
+            revision = _first_commit(guard, taken)
             _check_ground(guard, founding, revision)
-            say(f"imported {count(len(guard.books.declared.paths(revision)), 'file')} as {revision[:10]}")
             claim(guard.live, guard.identity, home.root)
-            return _first_apply(guard, founding, revision, key, say)
-        finally:
-            guard.close()
+            say(f"imported {count(len(taken.paths), 'file')} as {revision[:10]}")
+            for line in taken.lines():
+                say(line)
+            _meet(guard, revision, say)
+        except StateguardError:
+            _forget(home)
+            raise
+        return _first_apply(guard, founding, revision, key, say) | {"taken": taken.as_json()}
+    finally:
+        guard.close()
 
 
 def _check_places(founding: Founding) -> None:
@@ -134,12 +162,21 @@ def _furnish(founding: Founding) -> None:
     files.replace(home.settings, host_document(founding.settings, founding.runtime).encode(), 0o600)
 
 
-def _first_commit(guard: Guard, founding: Founding) -> str:
-    paths = read_directory(founding.source, guard.repository) if founding.source else _nothing(guard.repository)
-    tree = trees.build(guard.repository, paths)
+def _gathered(guard: Guard, founding: Founding) -> Gathered:
+    """Take what the source holds; conversations of a system in use are its own and stay where they are."""
+    if founding.source is None:
+        text = b"apiVersion: stateguard/v1\n"
+        return Gathered({STATE_FILE: Entry(REGULAR, guard.repository.write(ObjectType.BLOB, text))})
+    inside = founding.home.inside(founding.source)
+    policy = policy_of(founding.source, [literal(inside)] if inside else [])
+    in_use = founding.source.samefile(founding.live)
+    return Directory(founding.source, guard.repository, policy).gather(captured=not in_use)
+
+
+def _first_commit(guard: Guard, taken: Gathered) -> str:
+    tree = trees.build(guard.repository, taken.paths)
     verdict = judge(tree_reader(guard.repository, tree), None, default_policy(), commands=guard.settings.needs_commands)
     if verdict.problems:
-        _forget(founding.home)
         lines = "\n".join(p.text() for p in verdict.problems[:20])
         raise RefusedError(
             f"the state is not valid:\n{lines}", next_step="mend it and try again; stateguard validate DIR"
@@ -153,13 +190,12 @@ def _check_ground(guard: Guard, founding: Founding, revision: str) -> None:
     try:
         guard.operations.preparation.check(Wish(Kind.APPLY, "", revision))
     except RefusedError as error:
-        _forget(founding.home)
         message = f"the live directory holds something else than the state: {error.message}"
         hint = f"take it as it is: stateguard init --from {founding.live} --live {founding.live}; or move it away"
         raise RefusedError(message, next_step=hint) from error
 
 
-def _meet(guard: Guard, founding: Founding, revision: str, say: Say) -> None:
+def _meet(guard: Guard, revision: str, say: Say) -> None:
     """Take over the agents that run already; where somebody else runs them, each must be known there."""
     system = guard.books.declared.system(revision)
     guard.runtime.adopt(system.agents)
@@ -167,47 +203,11 @@ def _meet(guard: Guard, founding: Founding, revision: str, say: Say) -> None:
     silent = [s.message for s in statuses if s.state is AgentState.UNKNOWN]
     wrong = silent[:1] or [f"{s.name}: {s.message}" for s in statuses if s.state is AgentState.FATAL]
     if wrong:
-        _forget(founding.home)
         raise AgentsError("\n".join(wrong), next_step="check the runtime and its programs, then run init again")
     guard.prober.configure(system.probes)
     running = [s.name for s in statuses if s.state in ALIVE]
     if running:
         say(f"{count(len(running), 'agent runs', 'agents run')} already: {joined(sorted(running))}")
-
-
-def _nothing(repository: Repository) -> dict[str, Entry]:
-    text = b"apiVersion: stateguard/v1\n"
-    return {STATE_FILE: Entry(REGULAR, repository.write(ObjectType.BLOB, text))}
-
-
-def read_directory(source: Path, repository: Repository, ignore: Sequence[str] | None = None) -> dict[str, Entry]:
-    """Store every file of a directory that is not ignored; returns its path map.
-
-    Raises:
-        StateguardError: a file cannot be read or has a name that cannot be kept.
-    """
-    patterns = default_policy().ignore if ignore is None else tuple(ignore)
-    excludes = [f"--exclude={p}" for p in patterns]
-    listed = git_raw(
-        ("--git-dir", str(repository.path), "--work-tree", str(source), "ls-files", "--others", "--exclude-standard",
-         "-z", *excludes),
-        cwd=source,
-    )  # fmt: skip
-    found: dict[str, Entry] = {}
-    for raw in listed.split(b"\0"):
-        if not raw or raw.endswith(b"/"):
-            continue
-        try:
-            path = raw.decode()
-        except UnicodeDecodeError as error:
-            raise RefusedError(f"{raw!r} has a name that is no UTF-8", next_step="rename it or ignore it") from error
-        with files.open_root(source) as root:
-            *parts, name = path.split("/")
-            with files.open_directory(root, tuple(parts)) as directory:
-                content, status = files.read_at(directory, name)
-        mode = SYMLINK if stat.S_ISLNK(status.st_mode) else EXECUTABLE if status.st_mode & stat.S_IXUSR else REGULAR
-        found[path] = Entry(mode, repository.write(ObjectType.BLOB, content))
-    return dict(sorted(found.items()))
 
 
 def _forget(home: Home) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from stateguard.errors import NotFoundError
 
 MARKER = ".stateguard"
-"""A file of this name in a directory holds the path of the guard home that belongs to it."""
+"""A file of this name in a directory holds the path of the guard home that belongs to it; a directory may be one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,11 @@ class Home:
         """The live directory unless guard.yaml names another."""
         return self.root / "live"
 
+    def inside(self, directory: Path) -> str:
+        """Return where this home lies below a directory, slash-separated; an empty text if it does not."""
+        above, root = os.path.realpath(directory), os.path.realpath(self.root)
+        return os.path.relpath(root, above) if root.startswith(above.rstrip("/") + "/") else ""
+
     def exists(self) -> bool:
         """Say whether this is a guard home."""
         return self.settings.is_file() and self.repository.is_dir()
@@ -108,6 +113,8 @@ def find_home(option: str | None, start: Path | None = None) -> Home:
     here = (start or Path.cwd()).absolute()
     for directory in (here, *here.parents):
         marker = directory / MARKER
+        if Home(marker).exists():
+            return Home(marker)
         if marker.is_file():
             return Home((directory / marker.read_text(encoding="utf-8").strip()).absolute())
         if (directory / "guard.yaml").is_file() and (directory / "repo.git").is_dir():

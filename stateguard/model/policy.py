@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from stateguard.model.agent import AgentSpec, Channel, Probe
@@ -44,6 +45,10 @@ class Policy:
     attempts_per_incident: int = 3
     rollbacks_per_hour: int = 2
     rollbacks_per_day: int = 4
+
+    def ignoring(self, patterns: Iterable[str]) -> Policy:
+        """Return the policy with further patterns of paths that are none of stateguard's business."""
+        return replace(self, ignore=(*self.ignore, *patterns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from stateguard.config.defaults import default_policy
 from stateguard.config.sections import PathRules
 from stateguard.config.system import is_declaration, load_system
@@ -16,9 +18,9 @@ _KEPT = 16
 class Declared:
     """Reads main commits; the empty text stands for nothing at all."""
 
-    def __init__(self, repository: Repository) -> None:
-        """Read from this repository."""
-        self._repository = repository
+    def __init__(self, repository: Repository, ignore: Iterable[str] = ()) -> None:
+        """Read from this repository; ``ignore`` are patterns of this host, beside those that a commit declares."""
+        self._repository, self._ignore = repository, tuple(ignore)
         self._paths: dict[str, dict[str, Entry]] = {}
         self._systems: dict[str, tuple[System, PathRules]] = {}
 
@@ -72,7 +74,7 @@ class Declared:
             _make_room(self._systems)
             files = {p: self._repository.blob(e.id) for p, e in self.paths(commit).items() if is_declaration(p)}
             system = load_system(files) if commit else System({}, (), default_policy())
-            self._systems[commit] = (system, PathRules(system.policy))
+            self._systems[commit] = (system, PathRules(system.policy.ignoring(self._ignore)))
         return self._systems[commit]
 
 

@@ -38,8 +38,9 @@ class Wish:
     some paths, whatever the target says, and limits it to these: what lay there before. ``aside`` moves what is
     unmanaged and in the way to another name, instead of refusing. ``healing`` restarts only agents that were
     started since their inputs drifted (Unix time by path). ``judged`` are the probes that count, None lets the
-    plan choose. ``any_data`` goes back even to agents that cannot read today's data. ``record`` goes to the
-    final step.
+    plan choose. ``any_data`` goes back even to agents that cannot read today's data. ``adopting`` says
+    that the target is what lies there already, so that nothing is written and no agent that runs is restarted.
+    ``record`` goes to the final step.
     """
 
     kind: Kind
@@ -57,6 +58,7 @@ class Wish:
     snapshot: str | None = None
     hold: bool = False
     turns: bool = False
+    adopting: bool = False
     record: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,8 +72,13 @@ class Preparation:
         scanner: Callable[[], Scanner],
         runtime: AgentRuntime,
         prober: Prober,
+        home: str = "",
     ) -> None:
-        """``scanner`` returns the scanner of the live directory under the rules in force."""
+        """``scanner`` returns the scanner of the live directory under the rules in force.
+
+        ``home`` is where the guard home lies below the live directory; empty if it lies elsewhere.
+        """
+        self._home = home
         self._declared, self._captured, self._scanner = declared, captured, scanner
         self._runtime, self._prober = runtime, prober
 
@@ -102,6 +109,9 @@ class Preparation:
         todo, blocking = self._look(wish, wanted)
         if blocking and not wish.aside:
             raise _refused(blocking)
+        if wish.adopting and todo:
+            message = f"{todo[0].path} was changed while it was adopted"
+            raise RefusedError(message, next_step="try again")
         commit = self._backup(operation, wish, {*wanted, *blocking}) if backup else ZERO
         source, target = self._declared.system(wish.source), self._declared.system(wish.target)
         agents = self._agents(wish, source, target, {w.path for w in todo})
@@ -129,7 +139,7 @@ class Preparation:
         """Look whether anything unmanaged would be in the way.
 
         Raises:
-            RefusedError: something is.
+            RefusedError: something is, or the guard home would be changed.
         """
         blocking = self._look(wish, self._wanted(wish))[1]
         if blocking:
@@ -140,6 +150,9 @@ class Preparation:
         scanner, before = self._scanner(), self._declared.desired(wish.source)
         captured = self._declared.rules(wish.target or wish.source).captured
         todo = writes(scanner.observe(wanted), wanted, captured)
+        inside = next((w.path for w in todo if self._home and f"{w.path}/".startswith(f"{self._home}/")), None)
+        if inside:
+            raise RefusedError(f"{inside} lies in the guard home, which no state may change", next_step="rename it")
         ground = survey(scanner.root, todo)
         return cleared(todo), in_the_way(todo, lambda path: path in before or captured(path), ground)
 
@@ -219,6 +232,8 @@ class Preparation:
                 if started.get(name, 0.0) >= since and reads(spec, target.channels, path, rules.glob)
             }
             return affected(source, target, (), rules.glob, also=stale)
+        if wish.adopting:
+            return affected(source, target, (), rules.glob)
         paths = set(written)
         if not wish.source:
             # The first apply of all: what runs already and finds its inputs as they are is not touched.
