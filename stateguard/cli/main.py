@@ -18,8 +18,8 @@ from stateguard.text.escape import terminal
 from stateguard.text.redact import redact
 
 COMMANDS = (
-    "init", "run", "status", "validate", "fingerprint", "apply", "plan", "rollback", "recover", "baseline", "agent",
-    "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "trust", "mirror",
+    "init", "run", "status", "validate", "fingerprint", "apply", "adopt", "plan", "rollback", "recover", "baseline",
+    "agent", "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "trust", "mirror",
     "doctor", "metrics", "service",
     "example", "demo", "hook",
 )  # fmt: skip

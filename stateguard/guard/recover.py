@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from stateguard.errors import StateguardError
-from stateguard.guard.applies import Applies
+from stateguard.guard.adopt import carry_out
+from stateguard.guard.applies import Applies, quiet
 from stateguard.guard.compose import Guard
 from stateguard.host.logs import log
 from stateguard.model.transition import Conversations, Outcome
@@ -52,7 +53,9 @@ def _belongs_to_apply(operation: Operation) -> bool:
 
 
 def _carry_on(guard: Guard, applies: Applies, operation: Operation) -> None:
-    if operation.kind == "apply":
+    if "adopted" in operation.request:
+        carry_out(guard, operation, quiet)
+    elif operation.kind == "apply":
         applies.resume(operation)
     elif operation.kind == "rollback":
         guard.responder.resume_back(operation, way_of(operation))

@@ -74,7 +74,8 @@ class Responder:
         """Begin the soak of what an operation reached, unless nothing changed."""
         plan = operation.plan
         earlier = self._store.soak()
-        if plan is None or (not plan.writes and not plan.start and earlier is not None and not by_rollback):
+        changed = plan is not None and (plan.writes or plan.start or plan.record.get("adopted"))
+        if plan is None or (not changed and earlier is not None and not by_rollback):
             if earlier is not None:
                 self._store.keep_soak(replace(earlier, revision=live))
             return

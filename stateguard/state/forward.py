@@ -14,14 +14,20 @@ Signer = Callable[[bytes], str]
 
 
 def signed_commit(
-    repository: Repository, tree: str, parents: Sequence[str], message: str, at: float, signer: Signer
+    repository: Repository,
+    tree: str,
+    parents: Sequence[str],
+    message: str,
+    at: float,
+    signer: Signer,
+    author: str = "",
 ) -> str:
-    """Write a commit signed by the guard, durably; returns its id.
+    """Write a commit signed by the guard, durably; returns its id. ``author`` is ``Name <address>``, else the guard.
 
     Raises:
         StorageError: the disk refused.
     """
-    unsigned = raw_commit(tree, parents, message, at)
+    unsigned = raw_commit(tree, parents, message, at, author=author)
     return repository.write(ObjectType.COMMIT, with_signature(unsigned, signer(unsigned)))
 
 

@@ -319,14 +319,18 @@ def _decoded(raw: bytes) -> str:
     return raw.decode(errors="replace")
 
 
+GUARD_IDENT = "stateguard <guard@localhost>"
+"""Who writes the commits of the guard, as git has it."""
+
+
 def raw_commit(
-    tree: str, parents: Sequence[str], message: str, at: float, who: str = "stateguard <guard@localhost>"
+    tree: str, parents: Sequence[str], message: str, at: float, who: str = GUARD_IDENT, author: str = ""
 ) -> bytes:
-    """Return the bytes of an unsigned commit object; ``at`` is Unix time in seconds."""
+    """Return the bytes of an unsigned commit object; ``at`` is Unix time in seconds, ``author`` is ``who`` if empty."""
     offset = utc_offset_minutes()
     zone = f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02d}{abs(offset) % 60:02d}"
     lines = [f"tree {tree}", *(f"parent {p}" for p in parents)]
-    lines += [f"author {who} {int(at)} {zone}", f"committer {who} {int(at)} {zone}", "", message]
+    lines += [f"author {author or who} {int(at)} {zone}", f"committer {who} {int(at)} {zone}", "", message]
     return "\n".join(lines).encode()
 
 

@@ -20,7 +20,7 @@ from stateguard.state.repository import RefMove, Repository
 from stateguard.transition.declared import Declared
 from stateguard.transition.engine import Ended, Engine
 from stateguard.transition.journal import Journal, Operation
-from stateguard.transition.plan import is_over, stage_reports
+from stateguard.transition.plan import in_step, is_over, stage_reports
 from stateguard.transition.prepare import Preparation, Wish
 
 
@@ -72,7 +72,8 @@ class Recorder:
         if moves:
             body = {"operation": operation.id, "moves": [[m.name, m.old, m.new] for m in moves]}
             self._books.audit.append([Entry("ref", operation.actor, body)], moves)
-        self._runtime.label(self._books.declared.system(live).agents, live)
+        agents = self._books.declared.system(live).agents
+        self._runtime.label(in_step(agents, self._runtime.statuses(), plan, live), live)
         return live
 
     def _forward(self, plan: Plan) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stateguard.model.agent import Probe
 from stateguard.model.graph import dependents, reads, start_order, stop_order
+from stateguard.model.health import AgentStatus
 from stateguard.model.policy import System
 from stateguard.model.transition import (
     BACK,
@@ -15,6 +16,7 @@ from stateguard.model.transition import (
     Direction,
     JournalEntry,
     PathWrite,
+    Plan,
     StageReport,
     Step,
     StepName,
@@ -121,6 +123,16 @@ def judged(
         if before.get(probe.id, False) or new or touched or unknown:
             found.append(probe.id)
     return tuple(sorted(found))
+
+
+def in_step(agents: Collection[str], statuses: Mapping[str, AgentStatus], plan: Plan, revision: str) -> tuple[str, ...]:
+    """Return those of the agents that a transition left alone and that run what it leads to all the same.
+
+    An agent that was behind before, because its inputs were changed under it and adopted, still is.
+    """
+    current, behind = {plan.source, plan.target, revision}, plan.record.get("behind", ())
+    running = {name: statuses[name].running or revision for name in agents if name in statuses}
+    return tuple(n for n in agents if running.get(n, revision) in current and n not in behind)
 
 
 def next_step(entries: Sequence[JournalEntry]) -> Step | None:

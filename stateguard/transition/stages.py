@@ -26,7 +26,7 @@ from stateguard.state.snapshot import backup_ref, write_snapshot
 from stateguard.text.words import count
 from stateguard.transition.engine import StageError
 from stateguard.transition.journal import Operation
-from stateguard.transition.plan import WRITE_STAGES
+from stateguard.transition.plan import WRITE_STAGES, in_step
 from stateguard.transition.validate import Watch, watching
 
 
@@ -195,7 +195,8 @@ class Stages:
             first = [n for n in mine if n in needed]
             if first and forward:
                 self._await_ready(system, plan, first)
-        parts.runtime.label([n for n in system.agents if n not in wanted], revision)
+        left = [n for n in system.agents if n not in wanted]
+        parts.runtime.label(in_step(left, parts.runtime.statuses(), plan, revision), revision)
         if not forward:
             parts.prober.begin([p.id for p in system.probes if p.agent is None])
         return f"{len(names)} of {count(len(system.agents), 'agent')} started"

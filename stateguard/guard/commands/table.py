@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stateguard.guard.commands import agents, arming, baselines, changing, looking, metrics, mirrors, trust
+from stateguard.guard.commands import adopting, agents, arming, baselines, changing, looking, metrics, mirrors, trust
 from stateguard.guard.commands.desk import Command
 
 COMMANDS: dict[str, Command] = {
@@ -11,6 +11,7 @@ COMMANDS: dict[str, Command] = {
     **baselines.COMMANDS,
     **arming.COMMANDS,
     **agents.COMMANDS,
+    **adopting.COMMANDS,
     **metrics.COMMANDS,
     **mirrors.COMMANDS,
     **trust.COMMANDS,
