@@ -20,7 +20,9 @@ from stateguard.text.redact import redact
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "adopt", "plan", "rollback", "recover", "baseline",
     "agent", "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "trust", "mirror",
-    "doctor", "metrics", "service",
+    # how the guard itself is, and is run
+    "doctor", "metrics", "service", "upgrade",
+    # to try it out; what hooks call
     "example", "demo", "hook",
 )  # fmt: skip
 

@@ -11,9 +11,11 @@ from stateguard.errors import RefusedError
 from stateguard.guard.admit import admit
 from stateguard.guard.applies import Applies
 from stateguard.guard.compose import Guard, compose
+from stateguard.guard.upgrade import upgrade
 from stateguard.host import files
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
+from stateguard.host.logs import log
 
 _PATIENCE_SECONDS = 30.0
 
@@ -30,6 +32,7 @@ def run(home: Home, command: str, request: dict[str, Any]) -> int:
             "the guard does not run, and only its own user can push without it", next_step="stateguard run"
         )
     with WriterLock(home.writer_lock, "hook").acquire(_PATIENCE_SECONDS):
+        upgrade(home, log)
         guard = compose(home, lambda *_: None)
         try:
             if command == "admit":

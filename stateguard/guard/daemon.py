@@ -18,6 +18,7 @@ from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
 from stateguard.guard.recover import recover
 from stateguard.guard.tending import LogTender
+from stateguard.guard.upgrade import upgrade
 from stateguard.guard.watchdog import Watchdog, notify
 from stateguard.guard.worker import Worker
 from stateguard.host.clock import boot_seconds
@@ -47,6 +48,7 @@ def run(home: Home) -> None:
     """
     to_stderr()
     with WriterLock(home.writer_lock, "daemon").acquire(_PATIENCE_SECONDS):
+        upgrade(home, log)
         steps = Steps()
         guard = compose(home, steps)
         try:

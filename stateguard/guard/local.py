@@ -10,6 +10,7 @@ from stateguard.guard.commands.desk import Desk
 from stateguard.guard.commands.table import COMMANDS
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.recover import recover
+from stateguard.guard.upgrade import upgrade
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.live.lock import claim
@@ -39,6 +40,7 @@ def without_daemon(
         finally:
             guard.close()
     with WriterLock(home.writer_lock, name).acquire(_PATIENCE_SECONDS):
+        upgrade(home, say)
         guard = compose(home, announce)
         try:
             claim(guard.live, guard.identity, home.root)

@@ -9,10 +9,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from stateguard import __version__
 from stateguard.errors import StorageError
+from stateguard.host.clock import now_text
 
-VERSION = 1
-"""Schema version of guard.db as a whole; it grows when any package's tables change."""
+VERSION = 2
+"""Version of a whole guard home, kept in guard.db: it grows when any package's tables, or the home's files, change."""
+
+UPGRADES = """CREATE TABLE IF NOT EXISTS upgrade (
+    version INTEGER PRIMARY KEY, at TEXT NOT NULL, stateguard TEXT NOT NULL)"""
+"""Which stateguard made the home, and which brought it to each later version."""
+
+
+def newer(path: Path, found: int) -> StorageError:
+    """Return the refusal of a file that a newer stateguard wrote."""
+    message = f"{path} has schema version {found}, this stateguard knows {VERSION}"
+    return StorageError(message, next_step="use the newer stateguard that wrote it")
 
 
 class Database:
@@ -25,7 +37,7 @@ class Database:
         """Open or create the file.
 
         Raises:
-            StorageError: it cannot be opened, is damaged, or was written by a newer stateguard.
+            StorageError: it cannot be opened, is damaged, or is of another version.
         """
         self._path = path
         self._lock = threading.RLock()
@@ -47,10 +59,19 @@ class Database:
             self._connection.execute(f"PRAGMA {pragma}")
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if found > VERSION:
-            message = f"{self._path} has schema version {found}, this stateguard knows {VERSION}"
-            raise StorageError(message, next_step="use the newer stateguard that wrote it")
+            raise newer(self._path, found)
         if found == 0:
-            self._connection.execute(f"PRAGMA user_version={VERSION}")
+            self._begin_history()
+        elif found < VERSION:
+            message = f"{self._path} has schema version {found}, this stateguard works with {VERSION}"
+            raise StorageError(message, next_step="stateguard upgrade")
+
+    def _begin_history(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute(UPGRADES)
+        self._connection.execute("INSERT OR REPLACE INTO upgrade VALUES (?, ?, ?)", (VERSION, now_text(), __version__))
+        self._connection.execute(f"PRAGMA user_version={VERSION}")
+        self._connection.execute("COMMIT")
 
     def create(self, *statements: str) -> None:
         """Create tables that do not exist yet."""

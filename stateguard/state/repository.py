@@ -72,6 +72,16 @@ def settings_of(path: Path) -> dict[str, str]:
     return dict(line.partition("\n")[::2] for line in listed.split("\0") if line)
 
 
+def settings_unlike_wanted(path: Path, *, served: bool) -> dict[str, str]:
+    """Return what a repository of ours should be configured with and is not.
+
+    Raises:
+        StorageError: the configuration cannot be read.
+    """
+    found = settings_of(path)
+    return {k: v for k, v in wanted_settings(served=served).items() if found.get(k.lower()) != v}
+
+
 @dataclass(frozen=True, slots=True)
 class RefMove:
     """One ref and where it goes: 40 zeros as ``old`` means it must not exist, as ``new`` that it is deleted."""

@@ -12,7 +12,7 @@ from stateguard.errors import StorageError
 from stateguard.guard.doctor.finding import Finding, Mending, Subject, ok, problem, warning
 from stateguard.guard.hooks import HOOKS, hook_text, install_hooks
 from stateguard.host import command
-from stateguard.state.repository import configure, settings_of, wanted_settings
+from stateguard.state.repository import configure, settings_of, settings_unlike_wanted
 
 _FIX = "stateguard doctor --fix"
 _PYTHON, _CLIENT = 1, 4
@@ -99,7 +99,7 @@ def _configuration(repository: Path, *, served: bool) -> Iterator[Finding]:
     if elsewhere is not None:
         message = f"{repository} takes its hooks from {elsewhere}: stateguard's do not run, pushes are not guarded"
         yield problem("git-settings", message, f"git -C {repository} config --unset-all core.hooksPath")
-    wrong = {k: v for k, v in wanted_settings(served=served).items() if found.get(k.lower()) != v}
+    wrong = settings_unlike_wanted(repository, served=served)
     if not wrong:
         if elsewhere is None:
             yield ok("git-settings", f"{repository.name} is configured as it was made")

@@ -37,6 +37,9 @@ def database(subject: Subject) -> Iterator[Finding]:
     elif version > VERSION:
         message = f"{path} has schema version {version}, this stateguard knows {VERSION}"
         yield problem("database", message, "use the newer stateguard that wrote it")
+    elif version < VERSION:
+        message = f"{path.name} is whole, of version {version}; the next start brings it to {VERSION}"
+        yield note("database", message, "stateguard upgrade")
     else:
         yield ok("database", f"{path.name} is whole, schema version {version}")
     if unfinished:
