@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from stateguard.cli.context import ask, is_terminal, say, show, table
+from stateguard.cli.context import ask, home_of, is_terminal, say, show, table
+from stateguard.cli.progress import Listener
 from stateguard.errors import UsageProblemError
 from stateguard.model.identity import ZERO, short
 from stateguard.text.escape import line
 
-_NETWORK = 14
+_TRUST, _NETWORK = 10, 14
 
 
 @click.group("mirror")
@@ -60,6 +61,29 @@ def sync(ctx: click.Context, name: str | None, reset: bool, yes: bool) -> int:
     if any(m["conflicts"] or m["tampered"] for m in document["mirrors"]):
         return 1
     return _NETWORK if any(m["failures"] for m in document["mirrors"]) else 0
+
+
+@command.command("verify")
+@click.argument("name", required=False)
+@click.option("--complete", is_flag=True, help="Every baseline, every ref, the whole audit chain.")
+@click.pass_context
+def verify(ctx: click.Context, name: str | None, complete: bool) -> int:
+    """Read mirrors back and recompute what they hold; exit 10: tampered with, 1: not in sync, 14: no answer."""
+    from stateguard.guard.local import without_daemon
+
+    asked = {"mirror": name, "complete": complete}
+    with Listener(quiet=ctx.obj["quiet"]) as listener:  # not in the guard: reading every byte would slow it down
+        document = without_daemon(home_of(ctx).require(), "mirror-verify", asked, listener.say, lambda *_: None)
+    rows = [(m["name"], m["state"] or "?", m["refs"], len(m["checked"])) for m in document["mirrors"]]
+    told = [f"{m['name']}: {line(text)}" for m in document["mirrors"] for text in (m["error"], *m["evidence"]) if text]
+    whole = [f"{m['name']}: {c['what']} is {c['fingerprint']}" for m in document["mirrors"] for c in m["checked"]]
+    show(ctx, document, [*table(rows, ("MIRROR", "STATE", "REFS", "RECOMPUTED")), *told, *map(line, whole)])
+    states = [m["state"] for m in document["mirrors"]]
+    if "TAMPERED" in states:
+        return _TRUST
+    if {"BEHIND", "DIVERGED"} & set(states):
+        return 1
+    return _NETWORK if None in states else 0
 
 
 def _reset(ctx: click.Context, name: str, *, yes: bool) -> None:

@@ -20,14 +20,18 @@ _LOOK_SECONDS = 0.02
 _TETHER = """\
 exec 3<&0
 trap : TERM
+{ echo 10 > /proc/self/autogroup; } 2>/dev/null
 { trap '' TERM; read -r _; kill -TERM 0; sleep 0.5; kill -KILL 0; } <&3 3<&- >/dev/null 2>&1 &
 watch=$!
-"$@" </dev/null 3<&-
+nice -n 10 "$@" </dev/null 3<&-
 status=$?
 kill -KILL "$watch"
 exit "$status"
 """
-"""Runs a program beside a watch that ends the process group when standard input closes: when we have died."""
+"""Runs a program beside a watch that ends the process group when standard input closes: when we have died.
+
+It yields to all other work: by its niceness, and where the kernel schedules sessions as groups, by that of its group.
+"""
 
 
 class Cancel:
@@ -112,7 +116,7 @@ def run_tethered(
     grace_seconds: float = 0.5,
     cap_bytes: int = _CAP_BYTES,
 ) -> Done:
-    """Run a program that must not outlive this process, even if that is killed; it has no input.
+    """Run a program at low priority that must not outlive this process, even if that is killed; it has no input.
 
     At its deadline, or when it is called off, it is asked to end first (SIGTERM), so that it can remove its lock
     files, and killed after ``grace_seconds``.

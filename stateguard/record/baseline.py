@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stateguard import faults
@@ -71,6 +71,11 @@ class Baselines:
         self._places, self._audit, self._key, self._signing, self._people = places, audit, key, signing, people
         self._proofs: dict[tuple[str, str], Proof] = {}
         places.database.create(_TABLE, _SIGNERS)
+
+    def elsewhere(self, repository: Repository, captured: Repository) -> Baselines:
+        """Return the same judgment over copies of the two repositories; nothing may be created there."""
+        places = replace(self._places, repository=repository, captured=captured)
+        return Baselines(places, self._audit, self._key, self._signing, self._people)
 
     def create(self, revision: str, paths: PathMap, actor: str, evidence: dict[str, Any]) -> Baseline:
         """Sign the complete state ``paths`` (blobs already in captured.git) of a main commit as a confirmed baseline.

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from driving import Driver, command_of, git
+from driving import Document, Driver, command_of, git
 from helpers import eventually
 from mirror.faulty import Fault, FaultyServer
 from mirror.setting import bare, forced, refs
+from stateguard.cli.main import run
+from stateguard.guard.client import ask
 from stateguard.model.identity import MAIN
 
 
 class Mirrored(Driver):
     """A guard of plain configuration with mirrors."""
 
-    def mirrors(self, status: int = 0) -> dict[str, dict[str, object]]:
-        """Return the document of every mirror by name."""
-        return {m["name"]: m for m in self.ask("mirror", "status", status=status)["mirrors"]}
+    def mirrors(self) -> dict[str, Document]:
+        """Return the document of every mirror by name, from the running guard."""
+        return {m["name"]: m for m in ask(self.home / "run" / "control.sock", "mirror-status", {})["mirrors"]}
 
     def in_sync(self, name: str) -> bool:
         """Say whether a mirror is in sync and equals what is served."""
-        told = {m["name"]: m["state"] for m in self.ask("status")["mirrors"]}
-        return told[name] == "IN_SYNC" and refs(self.root / f"{name}.git") == refs(self.repository)
+        return self.mirrors()[name]["state"] == "IN_SYNC" and refs(self.root / f"{name}.git") == refs(self.repository)
 
 
 @pytest.fixture
@@ -43,22 +45,22 @@ def driver(tmp_path: Path) -> Iterator[Mirrored]:
 def test_the_life_of_mirrors(driver: Mirrored, tmp_path: Path) -> None:
     near, gone = bare(tmp_path / "near.git"), "https://someone:s3cret@127.0.0.1:1/gone.git"
     driver.init("--remote", f"near={near}", "--remote", f"gone={gone}")
-    before = driver.mirrors(status=1)
-    assert [(m["state"], m["last_success"]) for m in before.values()] == [("BEHIND", None)] * 2
+    before = driver.ask("mirror", "status", status=1)["mirrors"]
+    assert [(m["state"], m["last_success"]) for m in before] == [("BEHIND", None)] * 2
     driver.start()
     assert driver.offer("config/plain.conf", "n = 1\n").returncode == 0
     eventually(lambda: driver.in_sync("near"), 30)
-    eventually(lambda: driver.mirrors(status=1)["gone"]["failures"], 30)
+    eventually(lambda: driver.mirrors()["gone"]["failures"], 30)
     assert "near IN_SYNC, gone BEHIND" in driver.must("status")
 
     done = driver.run("mirror", "sync")
     assert done.returncode == 14, done.stderr
-    assert driver.ask("mirror", "sync", "near")["mirrors"][0]["state"] == "IN_SYNC"
+    assert "near: IN_SYNC" in done.stderr
 
     git(near, "update-ref", MAIN, f"{MAIN}~1")
     rewound = refs(near)
     assert driver.offer("config/plain.conf", "n = 2\n").returncode == 0
-    eventually(lambda: driver.mirrors(status=1)["near"]["state"] == "DIVERGED", 30)
+    eventually(lambda: driver.mirrors()["near"]["state"] == "DIVERGED", 30)
     assert refs(near) == rewound
     found = driver.wait(lambda s: s["conditions"])["conditions"]
     assert [(c["type"], c["component"], c["severity"]) for c in found] == [("MIRROR_DIVERGED", "near", 4)]
@@ -85,22 +87,6 @@ def test_the_life_of_mirrors(driver: Mirrored, tmp_path: Path) -> None:
     assert driver.run("mirror", "sync", "near").returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("words", "status"),
-    [
-        (["mirror", "sync", "nobody"], 15),
-        (["mirror", "sync"], 15),
-        (["mirror", "sync", "--reset"], 2),
-        (["mirror", "sync", "nobody", "--reset", "--yes"], 15),
-        (["mirror", "forget"], 2),
-    ],
-)
-def test_what_cannot_be_asked(plain: Driver, words: list[str], status: int) -> None:
-    before = plain.refs()
-    assert plain.refused(*words, status=status)
-    assert plain.refs() == before
-
-
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     made = Driver(tmp_path_factory.mktemp("plain"))
@@ -108,25 +94,47 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     made.close()
 
 
-def test_a_home_without_mirrors_says_so(plain: Driver) -> None:
-    assert plain.must("mirror", "status") == "no mirror is configured\n"
-    assert plain.ask("mirror", "status") == {"mirrors": []}
-    assert plain.status()["mirrors"] == []
-    assert "mirrors" not in plain.must("status")
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["mirror", "status"], 0),
+        (["mirror", "sync", "nobody"], 15),
+        (["mirror", "sync"], 15),
+        (["mirror", "verify"], 15),
+        (["mirror", "sync", "--reset"], 2),
+        (["mirror", "sync", "nobody", "--reset", "--yes"], 15),
+        (["mirror", "forget"], 2),
+    ],
+)
+def test_a_home_without_mirrors(
+    plain: Driver, words: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = plain.refs()
+    assert run(["--home", str(plain.home), "--json", *words]) == status
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"mirrors": []} if status == 0 else told["error"]["exit"] == status
+    assert plain.refs() == before
 
 
-@pytest.mark.parametrize("remote", ["near", "=x", "near=", "near=relative", "Near=/x", "near=ext::sh -c id"])
-def test_a_remote_that_cannot_be_makes_no_home(tmp_path: Path, remote: str) -> None:
-    made = Driver(tmp_path)
-    assert made.refused("init", "--remote", remote, status=2)
-    assert not made.home.exists()
-
-
-def test_two_remotes_of_one_name_make_no_home(tmp_path: Path) -> None:
-    made = Driver(tmp_path)
-    error = made.refused("init", "--remote", "a=/x", "--remote", "a=/y", status=2)
-    assert "two mirrors are called a" in error["message"]
-    assert not made.home.exists()
+@pytest.mark.parametrize(
+    ("remotes", "message"),
+    [
+        (["near"], "NAME=URL"),
+        (["=x"], "NAME=URL"),
+        (["near="], "NAME=URL"),
+        (["near=relative"], "no address of a git repository"),
+        (["Near=/x"], "is no name"),
+        (["near=ext::sh -c id"], "no address of a git repository"),
+        (["a=/x", "a=/y"], "two mirrors are called a"),
+    ],
+)
+def test_a_remote_that_cannot_be_makes_no_home(
+    tmp_path: Path, remotes: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for remote in remotes for word in ("--remote", remote)]
+    assert run(["--home", str(tmp_path / "home"), "init", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_killed_guard_leaves_nothing_running_and_goes_on(driver: Mirrored, tmp_path: Path) -> None:

@@ -132,3 +132,7 @@ def test_a_tethered_program_does_not_outlive_a_killed_parent(tmp_path: Path) -> 
         parent.wait()
     pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
     eventually(lambda: not any(identify(pid) for pid in pids), 20)
+
+
+def test_a_tethered_program_yields_to_others() -> None:
+    assert int(command.run_tethered(["nice"], cancel=Cancel()).output) >= 10

@@ -9,6 +9,8 @@ from stateguard.errors import NotFoundError, UsageProblemError
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, actor
 from stateguard.guard.mirrors import mirror_document, mirrors_document
+from stateguard.mirror.remote import RemoteError
+from stateguard.mirror.verify import Verifier
 from stateguard.model.identity import is_revision
 from stateguard.model.mirror import MirrorSpec
 from stateguard.record.audit import Entry
@@ -21,9 +23,7 @@ def _status(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any
 
 
 def _sync(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
-    chosen = [one(desk, str(parameters["mirror"]))] if parameters.get("mirror") else list(desk.guard.settings.mirrors)
-    if not chosen:
-        raise NotFoundError("no mirror is configured", next_step=_HOW)
+    chosen = _chosen(desk, parameters)
 
     def bring(spec: MirrorSpec) -> dict[str, Any]:
         behind = desk.guard.mirrors.missing(spec)
@@ -59,6 +59,36 @@ def _permit(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]
     return {"name": spec.name, "refs": given}
 
 
+def _verify(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard = desk.guard
+    verifier = Verifier(guard.mirrors, guard.baselines, guard.home.run)
+    return {
+        "mirrors": [
+            _verified(verifier, spec, say, complete=bool(parameters.get("complete")))
+            for spec in _chosen(desk, parameters)
+        ]
+    }
+
+
+def _verified(verifier: Verifier, spec: MirrorSpec, say: Say, *, complete: bool) -> dict[str, Any]:
+    say(f"{spec.name}: reading back {redact(spec.url)}")
+    told: dict[str, Any] = {"name": spec.name, "url": redact(spec.url), "complete": complete}
+    try:
+        found = verifier.verify(spec, complete=complete)
+    except RemoteError as error:
+        return told | {"state": None, "error": error.message, "refs": 0, "checked": [], "evidence": [], "tampered": []}
+    checked = [{"what": c.what, "revision": c.revision, "fingerprint": c.fingerprint} for c in found.checked]
+    return told | {"state": str(found.state), "error": None, "refs": found.refs, "checked": checked,
+                   "evidence": list(found.evidence), "tampered": list(found.tampered)}  # fmt: skip
+
+
+def _chosen(desk: Desk, parameters: dict[str, Any]) -> list[MirrorSpec]:
+    chosen = [one(desk, str(parameters["mirror"]))] if parameters.get("mirror") else list(desk.guard.settings.mirrors)
+    if not chosen:
+        raise NotFoundError("no mirror is configured", next_step=_HOW)
+    return chosen
+
+
 def one(desk: Desk, name: str) -> MirrorSpec:
     """Return the mirror of that name.
 
@@ -79,4 +109,5 @@ COMMANDS: dict[str, Command] = {
     "mirror-sync": Command(_sync),
     "mirror-look": Command(_look),
     "mirror-permit": Command(_permit, writes=True),
+    "mirror-verify": Command(_verify),
 }

@@ -1,0 +1,196 @@
+"""Reading a mirror back: what is whole is found whole, and every kind of lie is found."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from driving import Driver, git, sh, stock_fingerprint
+from mirror.setting import bare, refs
+from stateguard.guard.compose import Guard, compose
+from stateguard.host.home import Home
+from stateguard.mirror.remote import RemoteError
+from stateguard.mirror.verify import Verdict, Verifier
+from stateguard.model.identity import AUDIT, MAIN
+from stateguard.model.mirror import MirrorSpec, MirrorState
+
+BASELINE = "refs/tags/baseline/1"
+
+
+class Kept(Driver):
+    """A guard whose home has a baseline and two mirrors, one of them trusted; nothing runs."""
+
+    guard: Guard
+
+    def spec(self, name: str) -> MirrorSpec:
+        """Return a mirror."""
+        return next(spec for spec in self.guard.settings.mirrors if spec.name == name)
+
+    def verify(self, name: str, *, complete: bool = False) -> Verdict:
+        """Verify a mirror in this process."""
+        home = self.guard.home
+        verifier = Verifier(self.guard.mirrors, self.guard.baselines, home.run)
+        return verifier.verify(self.spec(name), complete=complete)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    root = tmp_path_factory.mktemp("kept")
+    (root / "source" / "conversations").mkdir(parents=True)
+    (root / "source" / "plain.conf").write_text("n = 0\n", encoding="utf-8")
+    (root / "source" / "conversations" / "a.jsonl").write_text('{"id": "1"}\n', encoding="utf-8")
+    made = Kept(root, root / "source")
+    made.init("--remote", f"open={bare(root / 'open.git')}", "--remote", f"private={bare(root / 'private.git')}")
+    settings = made.home / "guard.yaml"
+    head, _, tail = settings.read_text(encoding="utf-8").rpartition("trusted: false")
+    settings.write_text(f"{head}trusted: true{tail}", encoding="utf-8")
+    made.guard = compose(Home(made.home), lambda *_: None)
+    for spec in made.guard.settings.mirrors:
+        made.guard.mirrors.sync(spec)
+    yield made
+    made.guard.close()
+    made.close()
+
+
+@pytest.fixture
+def place(kept: Kept) -> Iterator[Path]:
+    """Lend the mirror ``open``; afterwards it is as it was."""
+    place, saved = kept.root / "open.git", kept.root / "saved.git"
+    sh("cp", "-a", place, saved)
+    yield place
+    sh("rm", "-rf", place)
+    sh("mv", saved, place)
+    kept.guard.mirrors.store.verified(kept.spec("open"), 0.0, [])
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("name", ["open", "private"])
+def test_a_whole_mirror_verifies(kept: Kept, name: str, complete: bool) -> None:
+    found = kept.verify(name, complete=complete)
+    assert (found.state, found.evidence) == (MirrorState.IN_SYNC, ())
+    checked = {c.what: c.fingerprint for c in found.checked}
+    assert {MAIN, "refs/stateguard/applied", "baseline/1"} <= set(checked)
+    captured = "refs/captured/stateguard/snapshots/baseline/1"
+    assert (captured in checked) == (complete and name == "private")
+    assert kept.guard.mirrors.store.standing(kept.spec(name)).verified_at
+    assert not list((kept.home / "run").glob("verify-*"))
+
+
+def test_fingerprints_are_those_of_stock_git(kept: Kept) -> None:
+    checked = {c.what: c.fingerprint for c in kept.verify("open").checked}
+    assert checked[MAIN] == stock_fingerprint(kept.root / "open.git", MAIN)
+
+
+def test_a_mirror_that_lacks_something_is_behind(kept: Kept, place: Path) -> None:
+    git(kept.repository, "update-ref", "refs/heads/later", MAIN)
+    found = kept.verify("open")
+    git(kept.repository, "update-ref", "-d", "refs/heads/later")
+    assert found.state is MirrorState.BEHIND
+    assert "refs/heads/later" in found.evidence[0]
+
+
+def alien(place: Path, *words: str, tree: str = "") -> str:
+    tree = tree or git(place, "rev-parse", f"{MAIN}^{{tree}}")
+    return git(place, "-c", "user.name=x", "-c", "user.email=x", "commit-tree", tree, *words, "-m", "alien")
+
+
+def test_a_moved_main_is_diverged(kept: Kept, place: Path) -> None:
+    git(place, "update-ref", MAIN, alien(place, "-p", MAIN))
+    found = kept.verify("open")
+    assert (found.state, found.evidence) == (MirrorState.DIVERGED, (f"{MAIN}: somebody moved it there",))
+
+
+def forge_baseline(place: Path) -> None:
+    """Sign nothing, but say the same about another commit."""
+    message = git(place, "cat-file", "tag", BASELINE).partition("\n\n")[2]
+    sh("git", "-C", place, "tag", "-f", "-a", "-F", "-", "baseline/1", alien(place, "-p", MAIN), stdin=message)
+
+
+def add_baseline(place: Path) -> None:
+    """Offer a later number with an earlier statement."""
+    message = git(place, "cat-file", "tag", BASELINE).partition("\n\n")[2].replace('"number":1', '"number":2')
+    message = message.replace("baseline/1", "baseline/2")
+    sh("git", "-C", place, "tag", "-a", "-F", "-", "baseline/2", MAIN, stdin=message)
+
+
+def fork_audit(place: Path) -> None:
+    git(place, "update-ref", AUDIT, alien(place, "-p", f"{AUDIT}~1"))
+
+
+def flip_a_bit(place: Path) -> None:
+    blob = git(place, "rev-parse", f"{MAIN}:plain.conf")
+    path = place / "objects" / blob[:2] / blob[2:]
+    if not path.exists():
+        for pack in (place / "objects" / "pack").glob("*.pack"):
+            moved = pack.rename(place / pack.name)
+            pack.with_suffix(".idx").unlink()
+            with moved.open("rb") as stream:
+                subprocess.run(["git", "-C", place, "unpack-objects", "-q"], stdin=stream, check=True)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.chmod(0o644)
+    path.write_bytes(bytes(content))
+
+
+def swap_a_blob(place: Path) -> None:
+    """File other bytes under the id of a blob of main."""
+    blob = git(place, "rev-parse", f"{MAIN}:plain.conf")
+    flip_a_bit(place)
+    other = sh("git", "-C", place, "hash-object", "-w", "--stdin", stdin="n = 666\n").stdout.strip()
+    content = (place / "objects" / other[:2] / other[2:]).read_bytes()
+    (place / "objects" / blob[:2] / blob[2:]).write_bytes(content)
+
+
+def drop_a_blob(place: Path) -> None:
+    flip_a_bit(place)
+    blob = git(place, "rev-parse", f"{MAIN}:plain.conf")
+    (place / "objects" / blob[:2] / blob[2:]).unlink()
+
+
+@pytest.mark.parametrize("spoil", [forge_baseline, add_baseline, fork_audit, flip_a_bit, swap_a_blob, drop_a_blob])
+def test_a_lie_is_found_remembered_and_nothing_more_is_sent(kept: Kept, place: Path, spoil: object) -> None:
+    assert callable(spoil)
+    spoil(place)
+    before = refs(place)
+    found = kept.verify("open")
+    assert found.state is MirrorState.TAMPERED
+    assert found.tampered
+    kept.guard.mirrors.sync(kept.spec("open"))
+    assert kept.guard.mirrors.store.standing(kept.spec("open")).tampered == found.tampered
+    assert refs(place) == before
+
+
+def test_a_mirror_that_is_away_is_not_called_a_liar(kept: Kept, place: Path) -> None:
+    place.rename(kept.root / "away.git")
+    with pytest.raises(RemoteError, match="does not appear to be a git repository"):
+        kept.verify("open")
+    (kept.root / "away.git").rename(place)
+    assert kept.guard.mirrors.store.standing(kept.spec("open")).tampered == ()
+
+
+def test_what_a_killed_verification_left_is_swept_away(kept: Kept) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = kept.home / "run" / f"verify-{gone.pid}-abc"
+    left.mkdir()
+    kept.verify("open")
+    assert not left.exists()
+
+
+def test_the_command_says_what_was_found(kept: Kept, place: Path) -> None:
+    told = kept.ask("mirror", "verify")["mirrors"]
+    assert [(m["name"], m["state"], m["error"]) for m in told] == [
+        ("open", "IN_SYNC", None),
+        ("private", "IN_SYNC", None),
+    ]
+    fork_audit(place)
+    assert kept.ask("mirror", "verify", "open", "--complete", status=10)["mirrors"][0]["tampered"]
+    done = kept.run("mirror", "sync", "open")
+    assert (done.returncode, "TAMPERED" in done.stdout) == (1, True)
+    place.rename(kept.root / "away.git")
+    assert kept.ask("mirror", "verify", "open", status=14)["mirrors"][0]["state"] is None
+    (kept.root / "away.git").rename(place)
+    assert kept.refused("mirror", "verify", "nobody", status=15)
