@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -82,6 +83,20 @@ def end_orphans(identity: str) -> None:
                 end_group(os.getpgid(pid))
             except ProcessLookupError:
                 continue  # it went by itself
+
+
+def strays(identity: str, name: str) -> list[ProcessIdentity]:
+    """Return the leaders of all groups in which processes of an agent live.
+
+    Asked once the agent's own group has ended: what is left has left that group, and would be at work beside the
+    agent's next version.
+    """
+    groups = set()
+    for pid, owner, _ in _marked(identity):
+        if owner == name:
+            with contextlib.suppress(ProcessLookupError):
+                groups.add(os.getpgid(pid))
+    return [identify(group) or ProcessIdentity(group, 0) for group in sorted(groups)]
 
 
 def _marked(identity: str) -> Iterator[tuple[int, str, str]]:

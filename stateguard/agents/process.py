@@ -14,10 +14,10 @@ from pathlib import Path
 from stateguard import faults
 from stateguard.agents.child import Child, ProgramError, began_at, describe, spawn, take_over
 from stateguard.agents.ending import end, end_all, remains
-from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out
+from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out, strays
 from stateguard.agents.logfile import last_lines
 from stateguard.agents.registry import Entry, Registry, spec_digest
-from stateguard.agents.restart import FATAL_EXITS, FATAL_WITHIN_SECONDS, RUNNING_AFTER_SECONDS, after_exit
+from stateguard.agents.restart import FATAL_EXITS, FATAL_WITHIN_SECONDS, RUNNING_AFTER_SECONDS, after_exit, crashes
 from stateguard.agents.watch import Watch
 from stateguard.errors import AgentsError
 from stateguard.host.clock import boot_id, boot_seconds, wall_seconds
@@ -45,6 +45,7 @@ class _Agent:
     started_at: float | None = None
     exits: int = 0
     exits_at: tuple[float, ...] = ()
+    crashed_at: tuple[float, ...] = ()
     message: str = ""
     due_at: float | None = None
     stopping: bool = False
@@ -60,6 +61,7 @@ class _Agent:
             started_at=self.started_at if alive else None,
             exits=self.exits,
             message=self.message,
+            crashes=len(self.crashed_at),
         )
 
 
@@ -103,7 +105,7 @@ class ProcessRuntime:
                 if agent.state in ALIVE:
                     return
                 agent.spec, agent.revision = spec, revision
-                agent.exits, agent.exits_at = 0, ()
+                agent.exits, agent.exits_at, agent.crashed_at = 0, (), ()
                 self._launch(agent, spec)
         finally:
             self._tell()
@@ -128,6 +130,7 @@ class ProcessRuntime:
                 policy = agent.spec.stop if agent.spec else StopPolicy()
             faults.point("agents.stop")
             gone = leader is None or end(leader, policy)
+            gone = end_all((stray, policy) for stray in strays(self._identity, name)) and gone
             with self._lock:
                 self._notice(agent)
                 agent.state, agent.left = AgentState.STOPPED, None if gone else leader
@@ -280,6 +283,7 @@ class ProcessRuntime:
         now = boot_seconds()
         verdict = after_exit(spec.restart, agent.exits_at, now, status)
         agent.state, agent.exits_at = verdict.state, verdict.exits
+        agent.crashed_at = crashes(agent.crashed_at, now, status)
         agent.exits += 1
         agent.due_at = None if verdict.delay_seconds is None else now + verdict.delay_seconds
         agent.message = message

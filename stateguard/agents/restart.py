@@ -48,6 +48,12 @@ def after_exit(policy: Restart, exits_at: tuple[float, ...], now: float, status:
     return Verdict(AgentState.BACKOFF, min(2.0 ** (len(exits) - 1), _LONGEST_DELAY_SECONDS), exits)
 
 
+def crashes(earlier_at: tuple[float, ...], now: float, status: int | None) -> tuple[float, ...]:
+    """Return when an agent ended with a failure, within the last 300 s; ``status`` is that of the end at ``now``."""
+    lately = tuple(at for at in earlier_at if now - at <= _QUIET_SECONDS)
+    return lately if status == 0 else (*lately, now)[-FATAL_EXITS:]
+
+
 def _row(exits_at: tuple[float, ...], now: float) -> tuple[float, ...]:
     """Return the latest exits that followed each other without a quiet time between."""
     later, row = now, list[float]()

@@ -13,12 +13,13 @@ from stateguard.model.tree import Drift
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The verdict on one probe: consecutive failures and the last run."""
+    """The verdict on one probe: consecutive failures, the last run, and how often its latest results have turned."""
 
     probe: Probe
     health: Health
     failures: int
     last: Observation | None
+    turns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

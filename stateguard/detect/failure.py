@@ -16,6 +16,7 @@ from stateguard.text.words import count, joined, seconds
 AGENT_FAILED = "AGENT_FAILED"
 PROBE_FAILED = "PROBE_FAILED"
 SYSTEM_FAILURE = "SYSTEM_FAILURE"
+FLAPPING = "FLAPPING"
 DRIFT = "DRIFT"
 CAPTURE_CEILING = "CAPTURE_CEILING"
 MIXED_VERSIONS = "MIXED_VERSIONS"
@@ -40,6 +41,8 @@ TELLING = frozenset(
 """Types that are shown and recorded, and alone never lead to an incident."""
 
 _MANY_CRITICAL = 3
+_CRASH_LOOP = 3
+_TURNS = 8
 _SHOWN = 20
 
 
@@ -50,7 +53,7 @@ class _Blamed(TypedDict):
 
 def conditions(facts: Facts) -> tuple[Condition, ...]:
     """Return what is the case, most severe first, one condition for each type and component."""
-    found = [*_processes(facts), *_probes(facts)]
+    found = [*_processes(facts), *_probes(facts), *_flapping(facts)]
     found += _whole(facts, found)
     if facts.drift:
         paths = tuple(f"{d.path}: {d.kind}" for d in facts.drift)
@@ -96,6 +99,10 @@ def _processes(facts: Facts) -> list[Condition]:
         if status is not None and status.state in (AgentState.FATAL, AgentState.EXITED):
             message = f"{name} is {status.state}: {status.message}"
             found.append(Condition(AGENT_FAILED, name, _level(spec), str(status.state), message, "process state"))
+        elif status is not None and status.state is AgentState.BACKOFF and status.crashes >= _CRASH_LOOP:
+            times = count(status.crashes, "time")
+            message = f"{name} crashes again and again: {times} within 300 s, the last time {status.message}"
+            found.append(Condition(AGENT_FAILED, name, _level(spec), "CrashLoop", message, "process state"))
     return found
 
 
@@ -124,6 +131,30 @@ def _probes(facts: Facts) -> list[Condition]:
     return found
 
 
+def _flapping(facts: Facts) -> list[Condition]:
+    """Return what never fails often enough in a row, and never passes for long: one level below outright failure."""
+    found = []
+    for seen in facts.probes:
+        if seen.health is Health.UNHEALTHY or not seen.probe.required or seen.turns < _TURNS:
+            continue
+        agent = facts.agents.get(seen.probe.agent or "")
+        worst = _level(agent) if agent else Severity.HIGH
+        found.append(
+            Condition(
+                type=FLAPPING,
+                component=agent.name if agent else seen.probe.name,
+                severity=Severity(worst + 1),
+                reason="Oscillates",
+                message=f"{seen.probe.title} passes and fails by turns: {seen.turns} turns in its latest 21 runs",
+                method="pattern",
+                evidence=_evidence(seen),
+                probe=seen.probe.id,
+                external=seen.probe.external,
+            )
+        )
+    return found
+
+
 def _whole(facts: Facts, found: list[Condition]) -> list[Condition]:
     critical = {name for name, spec in facts.agents.items() if spec.critical}
     causes = [c for c in found if c.type == AGENT_FAILED and not c.external and c.component in critical]
@@ -131,9 +162,10 @@ def _whole(facts: Facts, found: list[Condition]) -> list[Condition]:
     if not failed or (len(failed) <= _MANY_CRITICAL and failed != critical):
         return []
     message = f"{len(failed)} of {len(critical)} critical agents failed: {', '.join(sorted(failed))}"
-    severity = Severity.CRITICAL if len(critical) > 1 else Severity.HIGH
     names = tuple(sorted(failed))
-    return [Condition(SYSTEM_FAILURE, "system", severity, "ManyFailed", message, "rule", names, **_blamed(causes))]
+    return [
+        Condition(SYSTEM_FAILURE, "system", Severity.CRITICAL, "ManyFailed", message, "rule", names, **_blamed(causes))
+    ]
 
 
 def _mixed(facts: Facts) -> list[Condition]:

@@ -55,6 +55,8 @@ ALIVE = frozenset({AgentState.STARTING, AgentState.RUNNING})
 class AgentStatus:
     """An agent's process as the runtime sees it. ``started_at`` is Unix time in seconds.
 
+    ``exits`` counts how often it ended by itself since it was started, ``crashes`` how often it failed so within the
+    300 s before it last did.
     ``strays`` are ids of processes that were this agent and run beside it, or without it.
     """
 
@@ -66,6 +68,7 @@ class AgentStatus:
     exits: int = 0
     message: str = ""
     strays: tuple[int, ...] = ()
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,11 @@ _EAGER_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is known of a probe; ``passes`` and ``failures`` are consecutive, ``begun_at`` is of the boot clock."""
+    """What is known of a probe; ``passes`` and ``failures`` are consecutive, ``begun_at`` is of the boot clock.
+
+    ``turns`` counts how often the latest results went from pass to failure or back. ``doubted`` says that some run
+    since the beginning has not passed.
+    """
 
     probe: Probe
     health: Health
@@ -35,6 +39,8 @@ class Reading:
     passes: int
     last: Observation | None
     begun_at: float
+    turns: int = 0
+    doubted: bool = True
 
 
 @dataclass(slots=True)
@@ -132,7 +138,10 @@ class Prober:
         known, probe = entry.window, entry.probe
         held = probe.agent in self._paused or self._gated(entry)
         health = Health.UNKNOWN if held else windows.health(known, probe, now)
-        return Reading(probe, health, known.failures, known.passes, known.last, known.begun_at)
+        turns = 0 if held else windows.turns(known, now)
+        return Reading(
+            probe, health, known.failures, known.passes, known.last, known.begun_at, turns, doubted=known.doubted
+        )
 
     def _gated(self, entry: _Entry) -> bool:
         """Say whether an agent's startup probe has yet to succeed before this probe is asked."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from stateguard.model.agent import Probe, ProbeKind
 from stateguard.model.health import Health, Observation, Result
 
 _PERIODS_WITHOUT_DATA = 3
+_REMEMBERED = 21
+_REMEMBERED_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,9 @@ class Window:
     """What a probe's observations amount to. All times are seconds of the boot clock.
 
     ``passes`` and ``failures`` are consecutive; ``failed``, ``errors`` and ``silent`` are the kinds of failure since
-    the last pass. ``verdict`` is UNKNOWN until a threshold was reached.
+    the last pass. ``verdict`` is UNKNOWN until a threshold was reached. ``doubted`` says that some run has not passed,
+    so the probe can tell a process that is not there from one that is. ``recent`` holds when the latest runs ended
+    since there is a verdict, and whether they passed.
     """
 
     begun_at: float
@@ -34,6 +39,8 @@ class Window:
     silent: int = 0
     last: Observation | None = None
     seen_at: float = -math.inf
+    doubted: bool = False
+    recent: tuple[tuple[float, bool], ...] = ()
 
     @property
     def eager(self) -> bool:
@@ -55,7 +62,13 @@ def fed(window: Window, probe: Probe, observation: Observation, now: float) -> W
     last = window.last
     if last is not None and observation.begun_at - last.begun_at > patience_seconds(probe):
         window = replace(window, passes=0, failures=0, failed=0, errors=0, silent=0)
-    window = replace(window, last=observation, seen_at=now)
+    window = replace(
+        window,
+        last=observation,
+        seen_at=now,
+        doubted=window.doubted or observation.result is not Result.PASS,
+        recent=_remembered(window, observation.result, now),
+    )
     if observation.result is Result.PASS:
         return _passed(window, probe)
     return _failed(window, probe, observation.result, now)
@@ -73,9 +86,20 @@ def health(window: Window, probe: Probe, now: float) -> Health:
     return window.verdict
 
 
+def turns(window: Window, now: float) -> int:
+    """Return how often the results have turned from pass to failure or back, among the latest runs."""
+    lately = [passed for at, passed in window.recent if now - at <= _REMEMBERED_SECONDS]
+    return sum(one is not other for one, other in pairwise(lately))
+
+
 def patience_seconds(probe: Probe) -> float:
     """Return how long silence of the prober itself means nothing: three periods and the timeout."""
     return _PERIODS_WITHOUT_DATA * probe.period_seconds + probe.timeout_seconds
+
+
+def _remembered(window: Window, result: Result, now: float) -> tuple[tuple[float, bool], ...]:
+    """Return the latest results once there is a verdict: while an agent starts, failures mean nothing."""
+    return () if window.eager else (*window.recent, (now, result is Result.PASS))[-_REMEMBERED:]
 
 
 def _passed(window: Window, probe: Probe) -> Window:

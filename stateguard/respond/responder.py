@@ -21,6 +21,7 @@ from stateguard.model.transition import Conversations, Kind, OperationRecord, Ou
 from stateguard.record.audit import Entry
 from stateguard.record.baseline import Baselines
 from stateguard.respond.authority import Action, Decision, decide
+from stateguard.respond.lifecycle import is_relapse
 from stateguard.respond.loopguard import Budget, Tried, stopped_by
 from stateguard.respond.promote import Soak
 from stateguard.respond.reporting import Reporter
@@ -263,17 +264,8 @@ class Responder:
         self, conditions: Sequence[Condition], onset_at: str, arming: dict[Trigger, Arming], *, suspended: bool
     ) -> Incident:
         """Open or join the incident of these conditions, decide, and act within arming and budgets."""
-        worst = conditions[0]
-        open_now = self._store.unsettled()
         soak = self._store.soak()
-        incident = (
-            open_now[0]
-            if open_now
-            else self._store.open_incident(
-                f"trouble-{onset_at}", worst.severity, worst.type, f"detector:{worst.method}", worst.message,
-                soak.revision if soak and not soak.by_rollback else None,
-            )
-        )  # fmt: skip
+        incident = self._incident(conditions, onset_at, soak.revision if soak and not soak.by_rollback else None)
         self._store.become(incident.id, _WHILE_FAILING.get(incident.state, incident.state), "it fails again")
         self._store.conditions(incident.id, conditions)
         decision = decide(
@@ -294,6 +286,18 @@ class Responder:
         if decision.action is Action.ROLLBACK:
             self._go_back(incident, onset_at, decision)
         return self._store.incident(incident.id)
+
+    def _incident(self, conditions: Sequence[Condition], onset_at: str, culprit: str | None) -> Incident:
+        """Return the incident that is open, the one that was resolved too early, or a new one."""
+        open_now = self._store.unsettled()
+        if open_now:
+            return open_now[0]
+        known = self._store.incidents()
+        if known and is_relapse(known[0], conditions, culprit, wall_seconds()):
+            return known[0]
+        worst = conditions[0]
+        token, method = f"trouble-{onset_at}", f"detector:{worst.method}"
+        return self._store.open_incident(token, worst.severity, worst.type, method, worst.message, culprit)
 
     def _go_back(self, incident: Incident, onset_at: str, decision: Decision) -> None:
         head = self._books.repository.ref(MAIN) or ""

@@ -86,7 +86,8 @@ def undecided(
 ) -> tuple[str, ...]:
     """Return a sentence for everything watched that has no good verdict yet."""
     found = []
-    probed = {readings[p].probe.agent for p in watched.probes if p in readings}
+    # A probe that has never failed may pass whatever its process does: it vouches for nobody.
+    probed = {readings[p].probe.agent for p in watched.probes if p in readings and readings[p].doubted}
     for name in sorted(watched.agents):
         status = statuses.get(name)
         # A probe vouches for a process that is still starting, but not for one that has ended by itself before.

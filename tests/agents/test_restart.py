@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from stateguard.agents.restart import FATAL_EXITS, FATAL_WITHIN_SECONDS, after_exit
+from stateguard.agents.restart import FATAL_EXITS, FATAL_WITHIN_SECONDS, after_exit, crashes
 from stateguard.model.agent import Restart
 from stateguard.model.health import AgentState
 
@@ -71,3 +71,22 @@ def test_fatal_exactly_when_too_many_exits_fall_within_a_minute(gaps: list[float
 def test_only_differences_of_times_matter(gaps: list[float], shift: int) -> None:
     shifted = [gap if n else gap + shift for n, gap in enumerate(map(round, gaps))]
     assert [d for _, _, d in replay([float(g) for g in map(round, gaps)])] == [d for _, _, d in replay(list(shifted))]
+
+
+def test_only_ends_that_failed_are_crashes() -> None:
+    seen: tuple[float, ...] = ()
+    for at, status in ((0.0, 1), (1.0, 0), (2.0, -9), (3.0, None)):
+        seen = crashes(seen, at, status)
+    assert seen == (0.0, 2.0, 3.0)
+    assert crashes(seen, 301.0, 1) == (2.0, 3.0, 301.0)
+
+
+@given(GAPS, st.lists(STATUSES, min_size=30, max_size=30))
+def test_crashes_are_the_latest_failures_of_five_minutes(gaps: list[float], statuses: list[int | None]) -> None:
+    now, seen, every = 0.0, (), list[float]()
+    for gap, status in zip(gaps, statuses, strict=False):
+        now += gap
+        seen = crashes(seen, now, status)
+        every += [now] if status != 0 else []
+        lately = [at for at in every if now - at <= 300.0][-FATAL_EXITS:]
+        assert list(seen) == lately

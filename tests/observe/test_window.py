@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from stateguard.model.agent import Probe, ProbeKind, TcpCheck
 from stateguard.model.health import Health, Observation, Result
-from stateguard.observe.window import Window, fed, fresh, health, patience_seconds
+from stateguard.observe.window import Window, fed, fresh, health, patience_seconds, turns
 
 PROBE = Probe("ready", ProbeKind.READINESS, TcpCheck("h", 1), "a", period_seconds=10.0, timeout_seconds=1.0)
 BAD = (Result.FAIL, Result.ERROR, Result.NO_DATA)
@@ -155,3 +155,31 @@ def test_passes_alone_never_make_anything_unhealthy(probe: Probe, times: int) ->
 def test_asking_changes_nothing_and_silence_is_unknown(probe: Probe, said: list[Result], later: float) -> None:
     window = feed(fresh(probe, 0.0), probe, said, 0.0)
     assert health(window, probe, window.seen_at + patience_seconds(probe) + 0.001 + later) is Health.UNKNOWN
+
+
+def test_passing_and_failing_by_turns_is_counted_although_no_threshold_is_reached() -> None:
+    window = feed(settled(), PROBE, [Result.PASS, Result.FAIL] * 5, 10.0)
+    assert (window.verdict, turns(window, 100.0)) == (Health.HEALTHY, 9)
+    assert turns(window, 100.0 + 300.0) == 0, "what is older than 300 s has no part in it"
+    assert turns(feed(window, PROBE, [Result.PASS] * 11, 110.0), 210.0) == 10
+    assert turns(feed(window, PROBE, [Result.PASS] * 21, 110.0), 310.0) == 0, "only the latest 21 runs count"
+
+
+def test_an_agent_that_starts_does_not_flap() -> None:
+    window = feed(fresh(PROBE, 0.0), PROBE, [Result.FAIL] * 9 + [Result.PASS], 0.0, 0.1)
+    assert (window.verdict, turns(window, 1.0)) == (Health.HEALTHY, 0)
+
+
+@given(probes, results, st.floats(0, 400))
+def test_turns_are_those_of_the_latest_runs(probe: Probe, said: list[Result], later: float) -> None:
+    window = feed(settled(probe), probe, said, probe.period_seconds)
+    now = len(said) * probe.period_seconds + later
+    lately = [(n + 1) * probe.period_seconds for n in range(len(said))][-21:]
+    passed = [r is Result.PASS for r, at in zip(said[-21:], lately, strict=True) if now - at <= 300.0]
+    assert turns(window, now) == sum(passed[n] is not passed[n + 1] for n in range(len(passed) - 1))
+    assert turns(window, now) <= 20
+
+
+@given(probes, results)
+def test_a_probe_is_doubted_once_it_has_not_passed(probe: Probe, said: list[Result]) -> None:
+    assert feed(fresh(probe, 0.0), probe, said, 0.0).doubted == any(r is not Result.PASS for r in said)

@@ -10,7 +10,7 @@ import pytest
 
 from helpers import eventually
 from stateguard import faults
-from stateguard.detect.failure import TELLING, conditions
+from stateguard.detect.failure import MIXED_VERSIONS, TELLING, conditions
 from stateguard.guard.applies import Applies
 from stateguard.guard.view import facts
 from stateguard.host.clock import now_text
@@ -191,6 +191,8 @@ def test_a_put_back_that_is_refused_needs_a_person(setting: Setting) -> None:
     assert incident.state is IncidentState.MITIGATING
     assert any(e.startswith("a person is needed: captured.git cannot be written") for e in events(incident))
     assert [guard.books.journal.get(n).outcome for n in incident.operations] == ["failed", "refused"]
+    (mixed,) = [c for c in conditions(facts(guard)) if c.type == MIXED_VERSIONS]
+    assert "helper" in mixed.evidence, "the agents go on with the version that is not live"
 
 
 def test_a_put_back_that_ended_before_the_crash_is_not_done_twice(setting: Setting) -> None:
@@ -258,6 +260,20 @@ def test_what_failed_before_the_change_does_not_undo_it(setting: Setting) -> Non
     incident = trouble(setting, found, SHIPPED_ARMING)
     assert incident.decision
     assert (incident.decision["action"], incident.decision["trigger"]) == ("propose", "failure")
+
+
+def test_trouble_that_comes_and_goes_is_one_incident_and_one_rollback(setting: Setting) -> None:
+    """The change is taken back and it fails all the same: a person is called, however often it goes away."""
+    bad_later(setting)
+    first = trouble(setting, failing(setting))
+    main = setting.guard.main
+    for _ in range(3):
+        again = trouble(setting, [made_up()])
+        assert (again.id, again.state) == (first.id, IncidentState.OPEN)
+        setting.guard.responder.recovered(again.id, "everything has been well for a while")
+    assert (setting.guard.main, len(again.operations)) == (main, 1)
+    assert again.decision
+    assert again.decision["action"] == "stop"
 
 
 def test_going_back_once_more_would_loop(setting: Setting) -> None:
@@ -428,10 +444,11 @@ def test_where_nothing_verifies_it_is_said_once(setting: Setting) -> None:
 def test_a_state_like_the_live_one_is_no_way_out(setting: Setting) -> None:
     """After a rollback has soaked, its baseline holds the same files under another commit."""
     bad_later(setting)
-    assert trouble(setting, failing(setting)).state is IncidentState.RESOLVED
+    first = trouble(setting, failing(setting))
+    assert first.state is IncidentState.RESOLVED
     setting.guard.store.keep_soak(None)
     incident = trouble(setting, [made_up()])
-    assert incident.operations == ()
+    assert incident.operations == first.operations
     assert incident.state is IncidentState.OPEN
 
 

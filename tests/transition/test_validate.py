@@ -16,9 +16,9 @@ PLAN = Probe("plan", ProbeKind.READINESS, TcpCheck("h", 1))
 ALL = Watched(frozenset({"a/ready", "/plan"}), frozenset({"a"}))
 
 
-def reading(probe: Probe, health: Health, said: str = "refused") -> Reading:
+def reading(probe: Probe, health: Health, said: str = "refused", *, doubted: bool = True) -> Reading:
     last = Observation(probe.id, Result.FAIL, said, 0.0, 0.1) if said else None
-    return Reading(probe, health, 3, 0, last, 0.0)
+    return Reading(probe, health, 3, 0, last, 0.0, doubted=doubted)
 
 
 def status(state: AgentState, exits: int = 0) -> dict[str, AgentStatus]:
@@ -72,6 +72,14 @@ def test_what_is_not_decided_is_named() -> None:
 def test_a_probe_speaks_for_an_agent_that_starts(probed: bool, state: AgentState, waits: bool) -> None:
     watched = Watched(frozenset({"a/ready"} if probed else ()), frozenset({"a"}))
     assert bool(undecided(watched, {"a/ready": reading(READY, Health.HEALTHY)}, status(state))) is waits
+
+
+@pytest.mark.parametrize(("state", "waits"), [(AgentState.STARTING, True), (AgentState.RUNNING, False)])
+def test_a_probe_that_never_failed_speaks_for_nobody(state: AgentState, waits: bool) -> None:
+    """It may pass whatever the process does: somebody else listens on the port, or the command is ``true``."""
+    watched = Watched(frozenset({"a/ready"}), frozenset({"a"}))
+    readings = {"a/ready": reading(READY, Health.HEALTHY, doubted=False)}
+    assert bool(undecided(watched, readings, status(state))) is waits
 
 
 @pytest.mark.parametrize(("state", "waits"), [(AgentState.STARTING, True), (AgentState.RUNNING, False)])

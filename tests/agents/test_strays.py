@@ -1,0 +1,42 @@
+"""What has left its agent's session is ended with it: no second version stays at work."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from agents.setting import Setting, shell
+from helpers import eventually
+from stateguard.agents.process import ProcessRuntime
+from stateguard.host.process import identify
+
+WORKS = "echo $$ > stray.tmp; mv stray.tmp stray; while :; do sleep 600; done"
+LEAVES = f"setsid sh -c 'trap {{trap}} TERM; {WORKS}' & {{then}}"
+
+
+def stray(setting: Setting) -> int:
+    """Return the process that has left, once it has said so."""
+    eventually((setting.live / "stray").exists)
+    pid = int((setting.live / "stray").read_text())
+    assert os.getsid(pid) == pid
+    return pid
+
+
+@pytest.mark.parametrize("trap", ["exit", ":"], ids=["obeys", "ignores TERM"])
+def test_a_process_that_left_its_agent_is_ended_with_it(runtime: ProcessRuntime, setting: Setting, trap: str) -> None:
+    runtime.start(shell("a", LEAVES.format(trap=trap, then="wait"), grace_seconds=0.3), "r1")
+    runtime.start(shell("b", "exec sleep 600"), "r1")
+    pid = stray(setting)
+    assert runtime.stop("a")
+    assert identify(pid) is None
+    assert runtime.statuses()["b"].pid, "what belongs to another agent stays"
+
+
+def test_what_a_dead_agent_left_behind_is_ended_when_it_is_stopped(runtime: ProcessRuntime, setting: Setting) -> None:
+    runtime.start(shell("a", LEAVES.format(trap="exit", then="exit 1"), grace_seconds=0.3), "r1")
+    pid = stray(setting)
+    eventually(lambda: runtime.statuses()["a"].exits)
+    assert identify(pid)
+    assert runtime.stop("a")
+    assert identify(pid) is None
