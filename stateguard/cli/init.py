@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from stateguard.cli.progress import Listener
 from stateguard.errors import UsageProblemError
 from stateguard.model.mirror import MirrorSpec
 from stateguard.text.redact import redact
+from stateguard.text.words import count
 
 if TYPE_CHECKING:
     from stateguard.trust.signing import Signing
@@ -58,10 +59,19 @@ def command(
     lines = [
         f"guard home      {home.root}",
         f"live directory  {document['live']}",
+        f"taken           {_taken(document['taken'])}",
         f"push to         {home.repository}",
         f"next            stateguard --home {home.root} run     and     {push}",
     ]
     show(ctx, document, lines)
+
+
+def _taken(taken: dict[str, Any]) -> str:
+    left = (
+        f"{taken['ignored']['count']} ignored, {taken['skipped']['count']} left alone, "
+        f"{taken['captured']} the system's own"
+    )
+    return f"{count(taken['files'], 'file')} ({left})"
 
 
 def _undisturbed(key: Signing, listener: Listener) -> Signing:

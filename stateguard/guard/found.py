@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,8 @@ def _gathered(guard: Guard, founding: Founding) -> Gathered:
     inside = founding.home.inside(founding.source)
     policy = policy_of(founding.source, [literal(inside)] if inside else [])
     in_use = founding.source.samefile(founding.live)
-    return Directory(founding.source, guard.repository, policy).gather(captured=not in_use)
+    taken = Directory(founding.source, guard.repository, policy).gather(captured=not in_use)
+    return replace(taken, ignored=tuple(p for p in taken.ignored if p != f"{inside}/"))
 
 
 def _first_commit(guard: Guard, taken: Gathered) -> str:
