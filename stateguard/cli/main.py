@@ -21,7 +21,7 @@ COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "adopt", "plan", "rollback", "recover", "baseline",
     "agent", "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "trust", "mirror",
     # how the guard itself is, and is run
-    "doctor", "metrics", "service", "upgrade",
+    "doctor", "metrics", "config", "service", "upgrade",
     # to try it out; what hooks call
     "example", "demo", "hook",
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from stateguard.config.document import Document
 from stateguard.config.fields import (
@@ -40,6 +40,9 @@ def _environment_value(value: object) -> object:
     return value
 
 
+_Value = Annotated[Text, BeforeValidator(_environment_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+
+
 class DrainModel(Strict):
     """``drain: {http: {url}}``."""
 
@@ -69,7 +72,7 @@ class AgentModel(Strict):
     critical: bool = False
     phase: Literal["critical", "essential", "standard", "enhanced"] | None = None
     command: Argv | None = None
-    environment: dict[str, Annotated[Text, BeforeValidator(_environment_value)]] = Field(default_factory=dict)
+    environment: dict[str, _Value] = Field(default_factory=dict)
     depends_on: list[Name] = Field(default_factory=list)
     restart: Literal["always", "on-failure", "never"] = "always"
     restart_on: list[Glob] = Field(default_factory=lambda: list(DEFAULT_RESTART_ON))

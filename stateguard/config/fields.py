@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from stateguard.config.document import Document
@@ -84,20 +84,47 @@ def _signal(value: str) -> str:
 
 Text = Annotated[str, Field(max_length=4096)]
 Required = Annotated[str, Field(min_length=1, max_length=4096)]
-Name = Annotated[str, AfterValidator(_name)]
+# What a validator of ours takes is told to JSON Schema beside it: pydantic cannot know.
+_DURATION: dict[str, Any] = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d)?)+$"}
+_SIZE: dict[str, Any] = {"type": "string", "pattern": r"^\d+ ?([KMG]i?B?|kB|B)?$"}
+
+
+def _or_text(text: dict[str, Any], **number: object) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [number, text]})
+
+
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Glob = Annotated[str, AfterValidator(_glob)]
-RelativePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_relative)]
-Url = Annotated[str, Field(max_length=2048), AfterValidator(_url)]
-Signal = Annotated[str, AfterValidator(_signal)]
+RelativePath = Annotated[
+    str,
+    Field(min_length=1, max_length=1024),
+    AfterValidator(_relative),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 1024, "pattern": "^[^/]"}),
+]
+Url = Annotated[
+    str,
+    Field(max_length=2048),
+    AfterValidator(_url),
+    WithJsonSchema({"type": "string", "maxLength": 2048, "pattern": "^[hH][tT][tT][pP][sS]?://[^/]"}),
+]
+Signal = Annotated[
+    str,
+    AfterValidator(_signal),
+    WithJsonSchema({"type": "string", "enum": [*_SIGNALS, *(f"SIG{name}" for name in _SIGNALS)]}),
+]
 Port = Annotated[int, Field(ge=1, le=_HIGHEST_PORT)]
 Argv = Annotated[list[Required], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Budget = Annotated[int, Field(ge=0, le=1_000_000)]
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-Positive = Annotated[float, Field(gt=0), BeforeValidator(parse_duration)]
-Size = Annotated[int, BeforeValidator(parse_size)]
-Period = Annotated[float, Field(ge=0.05), BeforeValidator(parse_duration)]
+Duration = Annotated[float, BeforeValidator(parse_duration), _or_text(_DURATION, type="number", minimum=0)]
+Positive = Annotated[
+    float, Field(gt=0), BeforeValidator(parse_duration), _or_text(_DURATION, type="number", exclusiveMinimum=0)
+]
+Size = Annotated[int, BeforeValidator(parse_size), _or_text(_SIZE, type="integer", minimum=0)]
+Period = Annotated[
+    float, Field(ge=0.05), BeforeValidator(parse_duration), _or_text(_DURATION, type="number", minimum=0.05)
+]
 ApiVersion = Literal["stateguard/v1"]
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from stateguard.config.fields import (
     Argv,
@@ -42,8 +42,16 @@ class FileModel(Strict):
     max_age_seconds: Positive | None = None
 
 
+_ONE_OF: list[JsonValue] = [
+    {"required": [key], "properties": {key: {"type": kind}}}
+    for key, kind in (("http", "object"), ("tcp", "object"), ("command", "array"), ("file", "object"))
+]
+
+
 class UnnamedProbe(Strict):
     """A probe whose name is given by where it stands, as a channel's."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": _ONE_OF})
 
     name: Name | None = None
     kind: Literal["startup", "readiness", "liveness"] = "readiness"

@@ -140,7 +140,12 @@ def _word(value: object) -> object:
     return value
 
 
-Runtime = Annotated[RuntimeModel | None, BeforeValidator(_word)]
+def _also_the_word(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"const": EMBEDDED}, *(part for part in schema["anyOf"] if part.get("type") != "null")]
+    schema["default"] = EMBEDDED
+
+
+Runtime = Annotated[RuntimeModel | None, BeforeValidator(_word), Field(json_schema_extra=_also_the_word)]
 """The field: ``embedded`` is None."""
 
 
