@@ -14,7 +14,7 @@ from pathlib import Path
 _PARAMETERS = """\
 %no-protection
 Key-Type: {kind}
-Key-Usage: sign,cert
+Key-Usage: {usage}
 Name-Real: {name}
 Name-Email: {name}@example.org
 Expire-Date: {expires}
@@ -44,10 +44,11 @@ class GpgHome:
         assert not check or done.returncode == 0, done.stderr.decode(errors="replace")
         return done
 
-    def make(self, name: str, kind: str = ED25519, *, expires: str = "0", more: str = "", at: str = "") -> str:
+    def make(self, name: str, kind: str = ED25519, *, expires: str = "0", more: str = "", at: str = "",
+             usage: str = "sign,cert") -> str:  # fmt: skip
         """Make a key without a passphrase; returns its primary fingerprint. ``at`` is when, YYYYMMDDTHHMMSS."""
         faked = ["--faked-system-time", f"{at}!"] if at else []
-        text = _PARAMETERS.format(kind=kind, name=name, expires=expires, more=more)
+        text = _PARAMETERS.format(kind=kind, name=name, expires=expires, more=more, usage=usage)
         done = self.run(*faked, "--status-fd", "1", "--gen-key", stdin=text.encode())
         return done.stdout.decode().split("KEY_CREATED ")[1].split()[1]
 

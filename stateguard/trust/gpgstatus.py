@@ -77,7 +77,7 @@ def read_status(output: bytes) -> Sighting:
     said = [line.removeprefix(_PREFIX).decode("utf-8", "replace").split(" ") for line in lines]
     verdicts = [words for words in said if words[0] in _VERDICTS]
     valid = [words[1:] for words in said if words[0] == "VALIDSIG"]
-    if len(verdicts) != 1 or sum(words[0] == "NEWSIG" for words in said) > 1 or len(valid) > 1:
+    if len(verdicts) != 1 or sum(words[0] == "NEWSIG" for words in said) > 1:
         return _unreadable("there is not exactly one signature")
     keyword, *fields = verdicts[0]
     finding = _VERDICTS[keyword]

@@ -177,11 +177,29 @@ class TestReadKey:
         with pytest.raises(TrustError, match="2048 bits"):
             gpg.read_key(person.export(key))
 
+    def test_one_that_cannot_sign(self, person: GpgHome) -> None:
+        key = person.make("jim", usage="cert")
+        with pytest.raises(TrustError, match="no part that can sign"):
+            gpg.read_key(person.export(key))
+
     @given(st.binary(max_size=200))
     @settings(max_examples=15, deadline=None)
     def test_junk_is_a_trust_error(self, junk: bytes) -> None:
         with pytest.raises(TrustError):
             gpg.read_key(junk)
+
+
+def test_a_gpg_that_says_good_and_fails_is_not_believed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, place = tmp_path / "gpg", "A" * 40
+    lines = f"[GNUPG:] GOODSIG {place} x\n[GNUPG:] VALIDSIG {place} 2026-07-01 1 0 4 0 22 10 00 {place}\n"
+    text = armored(b"x", PGP_SIGNATURE)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for status, expected in ((0, Finding.GOOD), (2, Finding.UNREADABLE)):
+        other.write_text(f"#!/bin/sh\ncat <<'END'\n{lines}END\nexit {status}\n")
+        other.chmod(0o755)
+        assert gpg.verify(home, [], CONTENT, text).finding is expected
 
 
 def test_without_gpg_the_package_is_named(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from stateguard.errors import TrustError
 from stateguard.trust.armor import SSH_SIGNATURE, armored, unarmored
-from stateguard.trust.public import PublicKey, kind_of, parse_public, read_key, string
+from stateguard.trust.public import PublicKey, kind_of, parse_public, read_key, string, take
 from stateguard.trust.ssh import SigningKey, parse_signature, verify
 
 CONTENT = b"what is signed\n"
@@ -194,6 +194,12 @@ class TestLines:
 
 def test_ecdsa_numbers_in_another_form(folder: Path) -> None:
     key = public(folder / "ecdsa-sha2-nistp256")
+    found = parse_signature(signed(folder / "ecdsa-sha2-nistp256"))
+    first, rest = take(found.signature)
+    blob = b"SSHSIG\0\0\0\1" + string(found.key) + string(b"git") + string(b"") + string(found.hash_name)
+    for number, right in ((first, True), (b"\0" + first, False)):
+        wrapped = string(found.algorithm.encode()) + string(string(number) + rest)
+        assert accepts(key, CONTENT, armored(blob + string(wrapped), SSH_SIGNATURE)) == right
     for bad in (b"", string(b"\1"), string(b"") * 2, string(b"\xff") * 2, string(b"\0\1") * 2, string(b"\1") * 3):
         with pytest.raises(TrustError, match="does not fit"):
             key.check("ecdsa-sha2-nistp256", bad, CONTENT)
