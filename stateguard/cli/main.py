@@ -19,7 +19,8 @@ from stateguard.text.redact import redact
 
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "adopt", "plan", "rollback", "recover", "baseline",
-    "agent", "history", "show", "diff", "audit", "incident", "suspend", "resume", "arming", "trust", "mirror",
+    "agent", "history", "show", "diff", "conversations", "audit", "incident", "suspend", "resume", "arming", "trust",
+    "mirror",
     # how the guard itself is, and is run
     "doctor", "metrics", "config", "service", "upgrade",
     # to try it out; what hooks call

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field
 
 from stateguard.config.document import Document
-from stateguard.config.fields import ApiVersion, Budget, Count, Duration, Name, Pattern, Strict, at, check
+from stateguard.config.fields import ApiVersion, Budget, Count, Duration, Name, Pattern, Size, Strict, at, check
 from stateguard.config.probe import ProbeList
 from stateguard.config.problem import InvalidDocument, Problem, shown
+from stateguard.model.ceiling import Ceiling
 from stateguard.model.policy import Heal, Policy, Section
 
 STATE_FILE = "stateguard.yaml"
@@ -27,6 +28,9 @@ class SectionModel(Strict):
     heal: Literal["hold", "enforce"] | None = None
     required: bool | None = None
     capture: Literal["plain", "encrypted", "digest"] = "plain"
+    max_file_size: Size | None = None
+    max_total_size: Size | None = None
+    max_files: Count | None = None
 
 
 class ResponseModel(Strict):
@@ -35,6 +39,7 @@ class ResponseModel(Strict):
     confirm_window: Duration | None = None
     soak: Duration | None = None
     heal_after: Duration | None = None
+    capture_after: Duration | None = None
     attempts_per_incident: Count | None = None
     rollbacks_per_hour: Budget | None = None
     rollbacks_per_day: Budget | None = None
@@ -68,6 +73,7 @@ def parse_state(document: Document, path: str, base: Policy) -> Policy:
         confirm_window_seconds=_given(response.confirm_window, base.confirm_window_seconds),
         soak_seconds=_given(response.soak, base.soak_seconds),
         heal_after_seconds=_given(response.heal_after, base.heal_after_seconds),
+        capture_after_seconds=_given(response.capture_after, base.capture_after_seconds),
         heal_war_count=base.heal_war_count,
         heal_war_seconds=base.heal_war_seconds,
         attempts_per_incident=_given(response.attempts_per_incident, base.attempts_per_incident),
@@ -97,6 +103,11 @@ def _sections(
             captured=_given(given.captured, before.captured),
             heal=before.heal if given.heal is None else Heal(given.heal),
             required=_given(given.required, before.required),
+            ceiling=Ceiling(
+                file_bytes=_given(given.max_file_size, before.ceiling.file_bytes),
+                total_bytes=_given(given.max_total_size, before.ceiling.total_bytes),
+                files=_given(given.max_files, before.ceiling.files),
+            ),
         )
     return tuple(merged.values()), problems
 

@@ -24,13 +24,18 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One cycle's view of the system; ``revision`` is the commit that is live, empty if that is not asked about."""
+    """One cycle's view of the system.
+
+    ``over_ceiling`` are captured files that are not kept, each with the reason; ``not_kept`` is why the last capture
+    failed, if it did. ``revision`` is the commit that is live, empty if that is not asked about.
+    """
 
     agents: Mapping[str, AgentSpec]
     statuses: Mapping[str, AgentStatus]
     probes: tuple[Seen, ...]
     drift: tuple[Drift, ...] = ()
-    too_large: tuple[str, ...] = ()
+    over_ceiling: tuple[str, ...] = ()
+    not_kept: str = ""
     revision: str = ""
     mirrors: tuple[MirrorSeen, ...] = ()
 

@@ -19,6 +19,7 @@ SYSTEM_FAILURE = "SYSTEM_FAILURE"
 FLAPPING = "FLAPPING"
 DRIFT = "DRIFT"
 CAPTURE_CEILING = "CAPTURE_CEILING"
+CAPTURE_FAILED = "CAPTURE_FAILED"
 MIXED_VERSIONS = "MIXED_VERSIONS"
 MIRROR_BEHIND = "MIRROR_BEHIND"
 MIRROR_DIVERGED = "MIRROR_DIVERGED"
@@ -30,6 +31,7 @@ TELLING = frozenset(
     {
         DRIFT,
         CAPTURE_CEILING,
+        CAPTURE_FAILED,
         MIXED_VERSIONS,
         MIRROR_BEHIND,
         MIRROR_DIVERGED,
@@ -59,12 +61,7 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
         paths = tuple(f"{d.path}: {d.kind}" for d in facts.drift)
         message = f"{count(len(facts.drift), 'live path differs', 'live paths differ')} from what is desired"
         found.append(Condition(DRIFT, "live", Severity.LOW, "Drifted", message, "watcher", paths[:_SHOWN]))
-    if facts.too_large:
-        message = f"{count(len(facts.too_large), 'captured file is', 'captured files are')} too large to be kept"
-        found.append(
-            Condition(CAPTURE_CEILING, "live", Severity.LOW, "TooLarge", message, "capture", facts.too_large[:_SHOWN])
-        )
-    found += [*_mixed(facts), *_runtime(facts), *_mirrors(facts)]
+    found += [*_captures(facts), *_mixed(facts), *_runtime(facts), *_mirrors(facts)]
     unique: dict[tuple[str, str], Condition] = {}
     for condition in sorted(found, key=lambda c: (c.severity, c.external)):
         known = unique.get(condition.key)
@@ -166,6 +163,19 @@ def _whole(facts: Facts, found: list[Condition]) -> list[Condition]:
     return [
         Condition(SYSTEM_FAILURE, "system", Severity.CRITICAL, "ManyFailed", message, "rule", names, **_blamed(causes))
     ]
+
+
+def _captures(facts: Facts) -> list[Condition]:
+    found = []
+    if facts.over_ceiling:
+        number = count(len(facts.over_ceiling), "captured file passes", "captured files pass")
+        evidence = facts.over_ceiling[:_SHOWN]
+        message = f"{number} a ceiling; the rest is kept"
+        found.append(Condition(CAPTURE_CEILING, "live", Severity.LOW, "TooLarge", message, "capture", evidence))
+    if facts.not_kept:
+        message = f"what agents wrote lately could not be kept: {facts.not_kept}"
+        found.append(Condition(CAPTURE_FAILED, "live", Severity.MEDIUM, "NotKept", message, "capture"))
+    return found
 
 
 def _mixed(facts: Facts) -> list[Condition]:

@@ -27,11 +27,13 @@ from stateguard.record.approval import Approvals
 from stateguard.record.audit import Audit
 from stateguard.record.baseline import Baselines, Places
 from stateguard.record.people import People
+from stateguard.record.watermarks import Watermarks
 from stateguard.respond.reporting import Reporter
 from stateguard.respond.responder import Responder
 from stateguard.respond.store import Store
 from stateguard.state.fingerprint import DigestCache
 from stateguard.state.repository import Repository
+from stateguard.transition.archive import Archive, Kept
 from stateguard.transition.declared import Declared
 from stateguard.transition.engine import Engine
 from stateguard.transition.journal import Journal, Operation
@@ -57,6 +59,8 @@ class Guard:
     captured: Repository
     books: Books
     store: Store
+    archive: Archive
+    watermarks: Watermarks
     baselines: Baselines
     people: People
     approvals: Approvals
@@ -191,9 +195,13 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     prober = Prober(live, lambda _: wake.set())
     scanner = _Scanners(live, repository, declared)
     watch = Watch(prober, runtime, wake)
-    preparation = Preparation(declared, captured, scanner.current, runtime, prober, inside)
+    watermarks = Watermarks(database)
+    archive = Archive(Kept(repository, captured, watermarks, books.digests), declared, scanner.current)
+    preparation = Preparation(declared, archive, scanner.current, runtime, prober, inside)
     recorder = Recorder(books, runtime)
-    parts = Parts(live, repository, captured, scanner.current, runtime, prober, watch, declared.system, recorder.record)
+    parts = Parts(
+        live, repository, captured, scanner.current, archive, runtime, prober, watch, declared.system, recorder.record
+    )
     operations = Operations(books, preparation, Engine(journal, Stages(parts), announce))
     pinned = load_pinned(home.trust)
     people = People(home.trust, home.keys / "gnupg", database, audit)
@@ -207,6 +215,8 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         captured=captured,
         books=books,
         store=store,
+        archive=archive,
+        watermarks=watermarks,
         baselines=baselines,
         people=people,
         approvals=Approvals(baselines, people, database),

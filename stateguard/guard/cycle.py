@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from stateguard.detect.facts import Facts, findings
 from stateguard.detect.failure import TELLING, conditions
 from stateguard.errors import AgentsError
 from stateguard.guard.applies import Applies
+from stateguard.guard.capture import Capture
 from stateguard.guard.compose import Guard
 from stateguard.guard.healing import Healer
 from stateguard.guard.mirrors import mirrors_seen
@@ -31,10 +32,10 @@ _REFUSED_RETRY_SECONDS = 60.0
 class Cycle:
     """One look at the system after another, on the guard's own thread."""
 
-    def __init__(self, guard: Guard, applies: Applies, watcher: Watcher) -> None:
-        """Work with this guard; ``watcher`` knows how long the live directory has been quiet."""
+    def __init__(self, guard: Guard, applies: Applies, watcher: Watcher, urgent: Callable[[], bool]) -> None:
+        """Work with this guard; ``watcher`` knows how long the live directory was quiet, ``urgent`` if work waits."""
         self._guard, self._applies = guard, applies
-        self._healer = Healer(guard, watcher)
+        self._healer, self._capture = Healer(guard, watcher), Capture(guard, urgent)
         self._well_since: float | None = None
         self._refused_until = 0.0
         self.conditions: tuple[Condition, ...] = ()
@@ -52,6 +53,7 @@ class Cycle:
         seen = self._observe()
         found = conditions(seen)
         self._respond(seen, found)
+        self._capture.turn()
         self._record(found, len(seen.drift), began)
 
     def next_due_seconds(self) -> float:
@@ -62,13 +64,14 @@ class Cycle:
             waits.append(soak.due.since(moment()))
         elif soak is not None:
             waits.append(_PROMOTION_RETRY_SECONDS)
-        waits.append(self._healer.due_seconds())
+        waits += [self._healer.due_seconds(), self._capture.due_seconds()]
         return max(0.02, min(waits))
 
     def _observe(self) -> Facts:
-        _, large = self._guard.scanner().captured()
-        found = facts(self._guard, drift_now(self._guard), tuple(large))
-        return replace(found, mirrors=mirrors_seen(self._guard))
+        captured = self._capture.look()
+        over, failed = tuple(one.text() for one in captured.over), self._capture.failed
+        found = facts(self._guard, drift_now(self._guard))
+        return replace(found, over_ceiling=over, not_kept=failed, mirrors=mirrors_seen(self._guard))
 
     def _respond(self, seen: Facts, found: Sequence[Condition]) -> None:
         suspended = self._suspended()

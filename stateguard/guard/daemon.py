@@ -91,11 +91,11 @@ class Daemon:
         self._tender = LogTender(guard.home.logs, lambda: guard.settings)
         self._applies = Applies(guard)
         self._watcher = Watcher(guard.live, guard.scanner().rules, guard.wake.set)
-        self._cycle = Cycle(guard, self._applies, self._watcher)
         self.worker = Worker(guard.wake, self._busy_with)
         pulse = Pulse(lambda: self.worker.waiting, lambda: self.worker.busy, lambda: self._cycle.drifted)
         self._instruments = Instruments(guard, pulse)
         self._keeper = Keeper(guard.mirrors)
+        self._cycle = Cycle(guard, self._applies, self._watcher, lambda: self.worker.waiting > 0)
         self._server = Server(guard.home.socket, application(self._desk, self.worker), self._is_agent)
 
     def serve(self) -> None:

@@ -20,11 +20,11 @@ from stateguard.state import fingerprint, trees
 from stateguard.state.repository import Repository
 
 
-def facts(guard: Guard, drifted: tuple[Drift, ...] = (), too_large: tuple[str, ...] = ()) -> Facts:
+def facts(guard: Guard, drifted: tuple[Drift, ...] = ()) -> Facts:
     """Return one look at the system, as the detectors read it."""
     readings = guard.prober.readings()
     seen = tuple(Seen(r.probe, r.health, r.failures, r.last, r.turns) for _, r in sorted(readings.items()))
-    return Facts(guard.system.agents, guard.runtime.statuses(), seen, drifted, too_large, guard.applied)
+    return Facts(guard.system.agents, guard.runtime.statuses(), seen, drifted, revision=guard.applied)
 
 
 def drift_now(guard: Guard) -> tuple[Drift, ...]:
@@ -130,9 +130,8 @@ def revision_fingerprint(guard: Guard, revision: str) -> dict[str, Any]:
 def live_fingerprint(guard: Guard) -> dict[str, Any]:
     """Return the fingerprint of the complete live state, desired and captured, and the paths that count."""
     scanner = guard.scanner()
-    captured, _ = scanner.captured()
     desired = guard.books.declared.desired(guard.applied) if guard.applied else {}
-    found = scanner.observe(sorted({*desired, *captured}))
+    found = scanner.observe(sorted({*desired, *scanner.captured().paths}))
     digests: dict[str, Any] = {"fingerprint": _of_live(guard, found), "revision": guard.applied or None}
     return digests | {"files": sorted(found)}
 

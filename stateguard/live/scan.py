@@ -14,18 +14,37 @@ from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import wall_seconds
 from stateguard.live import database
+from stateguard.model.ceiling import Over, beyond
+from stateguard.model.policy import Section
 from stateguard.model.tree import EXECUTABLE, OBSTACLE, REGULAR, SYMLINK, Entry, blob_id
 
 Store = Callable[[bytes], str]
 """Keeps bytes as a blob, durably; returns its object id."""
 
-CEILING_BYTES = 100 * 1024 * 1024
-"""A captured file larger than this is not kept; it is reported instead."""
 
 _RACY_NANOSECONDS = 50_000_000
 _CHANGED_AT = slice(3, None, 5)
 """Where a signature holds times of change: the file's own, and that of a log beside it."""
+_LOG = "-wal"
+"""Where a SQLite database may change while its own file does not."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The captured paths that exist, sorted: those that are kept, and those that pass a ceiling.
+
+    ``stamp`` is another number when any of them may have changed.
+    """
+
+    paths: tuple[str, ...] = ()
+    over: tuple[Over, ...] = ()
+    stamp: int = 0
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of them, kept or not."""
+        return tuple(sorted((*self.paths, *(one.path for one in self.over))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +89,40 @@ class Scanner:
             found = files.read_at(directory, name)[0]
             return settled(directory, name, found) if self.rules.captured(path) else found
 
-    def captured(self) -> tuple[list[str], list[str]]:
-        """Return the captured paths that exist, and those too large to keep; both sorted."""
-        kept: list[str] = []
-        large: list[str] = []
-        for prefix in self.rules.captured_roots():
-            for path, size in self._walk(prefix):
-                if self.rules.captured(path) and not self.rules.ignored(path):
-                    (large if size > CEILING_BYTES else kept).append(path)
-        return sorted(set(kept)), sorted(set(large))
+    def captured(self) -> Captured:
+        """Return what there is of the paths that the running system owns, without reading it."""
+        found = {path: stat for prefix in self.rules.captured_roots() for path, stat in self._walk(prefix)}
+        sections: dict[str, tuple[Section, dict[str, int]]] = {}
+        seen: list[tuple[str, tuple[int, ...]]] = []
+        for path, status in found.items():
+            section = self.rules.section(path)
+            if section is None or not section.captured or self.rules.ignored(path):
+                continue
+            log = found.get(path + _LOG)
+            size = status.st_size + (log.st_size if log else 0)
+            sections.setdefault(section.name, (section, {}))[1][path] = size
+            seen.append((path, _signature(status) + (_signature(log) if log else ())))
+        over = [one for section, sizes in sections.values() for one in beyond(sizes, section.ceiling, section.name)]
+        left_out = {one.path for one in over}
+        return Captured(
+            paths=tuple(sorted(path for path, _ in seen if path not in left_out)),
+            over=tuple(sorted(over, key=lambda one: one.path)),
+            stamp=hash(tuple(sorted(seen))),
+        )
 
     def everything(self) -> list[str]:
         """Return every file and link below the root, for showing what is unmanaged; ignored ones left out."""
         return sorted(p for p, _ in self._walk("") if not self.rules.ignored(p))
 
-    def _walk(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def _walk(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
         base = self.root / prefix if prefix else self.root
         if os.path.realpath(base) != os.path.join(os.path.realpath(self.root), prefix).rstrip("/"):
             return
         if not base.is_dir():
-            with contextlib.suppress(OSError):
-                if stat.S_ISREG((found := os.lstat(base)).st_mode):
-                    yield prefix, found.st_size
+            for path in (prefix, prefix + _LOG):
+                with contextlib.suppress(OSError):
+                    if stat.S_ISREG((found := os.lstat(self.root / path)).st_mode):
+                        yield path, found
             return
         for directory, names, filenames in os.walk(base, followlinks=False):
             relative = os.path.relpath(directory, self.root)
@@ -107,7 +138,7 @@ class Scanner:
                 except FileNotFoundError:
                     continue
                 if stat.S_ISREG(found.st_mode) or (stat.S_ISLNK(found.st_mode) and not self.rules.captured(path)):
-                    yield path, found.st_size
+                    yield path, found
 
     def _look(self, paths: Iterable[str], store: Store | None, has: Callable[[str], bool] | None) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
@@ -152,7 +183,7 @@ class Scanner:
         found = _signature(os.lstat(name, dir_fd=directory))
         if self.rules.captured(path):
             with contextlib.suppress(OSError):  # no log beside it
-                found += _signature(os.lstat(name + "-wal", dir_fd=directory))
+                found += _signature(os.lstat(name + _LOG, dir_fd=directory))
         return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from stateguard.model.agent import AgentSpec, Channel, Probe
+from stateguard.model.ceiling import SHIPPED_CEILING, Ceiling
 from stateguard.model.mirror import MirrorSpec
 from stateguard.model.runtime import Embedded, RuntimeSettings
 from stateguard.model.size import MIB
@@ -28,6 +29,7 @@ class Section:
     captured: bool = False
     heal: Heal = Heal.HOLD
     required: bool = False
+    ceiling: Ceiling = SHIPPED_CEILING
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Policy:
     confirm_window_seconds: float = 30.0
     soak_seconds: float = 900.0
     heal_after_seconds: float = 2.0
+    capture_after_seconds: float = 60.0
     heal_war_count: int = 3
     heal_war_seconds: float = 3600.0
     attempts_per_incident: int = 3

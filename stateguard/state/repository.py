@@ -209,7 +209,7 @@ class Repository:
     def has(self, object_id: str) -> bool:
         """Say whether an object is there."""
         try:
-            return object_id in self.handle
+            return bool(self.handle.odb.exists(object_id))
         except ValueError:
             return False
 

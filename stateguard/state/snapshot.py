@@ -36,3 +36,11 @@ def backup_ref(operation: int) -> str:
 def baseline_ref(number: int) -> str:
     """Return the ref of a baseline's snapshot."""
     return f"{SNAPSHOTS}baseline/{number}"
+
+
+def running_ref(number: int) -> str:
+    """Return the ref of the snapshots made since a baseline (0: since the beginning), each a child of the one before.
+
+    They hang on nothing else: without the ref they are gone, and every baseline is as it was.
+    """
+    return f"{SNAPSHOTS}since/{number}"

@@ -6,11 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pygit2.enums import ObjectType
-
 from stateguard.agents.runtime import AgentRuntime
 from stateguard.errors import AgentsError, RefusedError
-from stateguard.host.clock import wall_seconds
 from stateguard.live.ground import exists, survey
 from stateguard.live.scan import Scanner
 from stateguard.model.graph import reads
@@ -21,10 +18,9 @@ from stateguard.model.policy import System
 from stateguard.model.transition import Conversations, Kind, PathWrite, Plan
 from stateguard.model.tree import Entry, compare
 from stateguard.observe.prober import Prober
-from stateguard.state import trees
-from stateguard.state.repository import Repository
-from stateguard.state.snapshot import backup_ref, write_snapshot
+from stateguard.state.snapshot import backup_ref
 from stateguard.text.words import count
+from stateguard.transition.archive import Archive
 from stateguard.transition.declared import Declared
 from stateguard.transition.plan import Agents, affected, judged, unreadable, writes
 
@@ -68,7 +64,7 @@ class Preparation:
     def __init__(
         self,
         declared: Declared,
-        captured: Repository,
+        archive: Archive,
         scanner: Callable[[], Scanner],
         runtime: AgentRuntime,
         prober: Prober,
@@ -79,20 +75,16 @@ class Preparation:
         ``home`` is where the guard home lies below the live directory; empty if it lies elsewhere.
         """
         self._home = home
-        self._declared, self._captured, self._scanner = declared, captured, scanner
+        self._declared, self._archive, self._scanner = declared, archive, scanner
         self._runtime, self._prober = runtime, prober
 
-    def keep_all(self, commit: str, extra: Collection[str] = ()) -> dict[str, Entry]:
-        """Store the complete live state of a commit's desired paths and the captured ones; returns its paths.
+    def keep_all(self, commit: str) -> dict[str, Entry]:
+        """Keep the complete live state of a commit that is in force; returns its paths.
 
         Raises:
             StorageError: captured.git could not be written.
         """
-        scanner = self._scanner()
-        captured, _ = scanner.captured()
-        desired = self._declared.desired(commit)
-        paths = sorted({*desired, *captured, *extra})
-        return scanner.keep(paths, lambda content: self._captured.write(ObjectType.BLOB, content), self._captured.has)
+        return self._archive.all(commit, commit)
 
     def plan(self, operation: int, wish: Wish, *, backup: bool = True) -> Plan:
         """Make the emergency backup and return the plan.
@@ -200,22 +192,18 @@ class Preparation:
         wanted: dict[str, Entry | None] = {path: after.get(path) for path in paths}
         if wish.restore is not None:
             wanted = dict(wish.restore)
-        captured, _ = self._scanner().captured()
         if not wish.source:
-            taken = {path.split("/", 1)[0] for path in captured}
+            taken = {path.split("/", 1)[0] for path in self._scanner().captured().every}
             seeds = self._declared.seeds(wish.target)
             wanted |= {p: e for p, e in seeds.items() if p.split("/", 1)[0] not in taken}
         if wish.conversations is Conversations.RESTORE and wish.snapshot:
-            rules = self._declared.rules(wish.target)
-            kept = trees.path_map(self._captured, self._captured.commit(wish.snapshot).tree)
-            wanted |= dict.fromkeys(p for p in captured if rules.captured(p))
-            wanted |= {path: entry for path, entry in kept.items() if rules.captured(path)}
+            wanted |= self._archive.restoring(wish.snapshot, self._declared.rules(wish.target))
         return wanted
 
     def _backup(self, operation: int, wish: Wish, wanted: Collection[str]) -> str:
-        paths = self.keep_all(wish.source or wish.target, wanted)
+        paths = self._archive.all(wish.source or wish.target, wish.source, wanted, operation)
         message = f"Emergency backup of operation {operation}, before it began\n"
-        return write_snapshot(self._captured, paths, backup_ref(operation), message, wall_seconds(), [])
+        return self._archive.write(paths, backup_ref(operation), message, [])
 
     def _agents(self, wish: Wish, source: System, target: System, written: set[str]) -> Agents:
         rules = self._declared.rules(wish.target or wish.source)

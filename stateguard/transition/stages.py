@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pygit2.enums import ObjectType
-
 from stateguard.agents.runtime import AgentRuntime
 from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
-from stateguard.host.clock import wall_seconds
 from stateguard.live.ground import bring_back, set_aside
 from stateguard.live.scan import Scanner
 from stateguard.live.write import make_equal, sweep
@@ -20,10 +17,10 @@ from stateguard.model.policy import System
 from stateguard.model.transition import Conversations, Direction, Kind, PathWrite, Plan, Step, StepName
 from stateguard.model.tree import OBSTACLE, Entry
 from stateguard.observe.prober import Prober
-from stateguard.state import trees
 from stateguard.state.repository import Repository
-from stateguard.state.snapshot import backup_ref, write_snapshot
+from stateguard.state.snapshot import backup_ref
 from stateguard.text.words import count
+from stateguard.transition.archive import Archive
 from stateguard.transition.engine import StageError
 from stateguard.transition.journal import Operation
 from stateguard.transition.plan import WRITE_STAGES, in_step
@@ -38,6 +35,7 @@ class Parts:
     repository: Repository
     captured: Repository
     scanner: Callable[[], Scanner]
+    archive: Archive
     runtime: AgentRuntime
     prober: Prober
     watch: Watch
@@ -72,9 +70,10 @@ class Stages:
         return self._steps[step.name](operation, plan, step.direction)
 
     def _stop(self, operation: Operation, plan: Plan, direction: Direction) -> str:
-        del operation, direction
         self._parts.prober.pause(plan.stop)
         left = [name for name in plan.stop if not self._parts.runtime.stop(name)]
+        if direction is Direction.BACK:
+            self._parts.archive.note(plan.target, operation.id)
         if left:
             return f"{', '.join(left)} could not be ended and is left out"
         return f"{count(len(plan.stop), 'agent')} stopped"
@@ -84,17 +83,14 @@ class Stages:
         del direction
         if not plan.stop:
             return "nothing was stopped, nothing new to keep"
-        parts = self._parts
-        known = trees.path_map(parts.captured, parts.captured.commit(plan.backup).tree)
-        scanner = parts.scanner()
-        captured, _ = scanner.captured()
-        paths = [p for p in known if not scanner.rules.captured(p)] + captured
-        now = scanner.keep(paths, lambda content: parts.captured.write(ObjectType.BLOB, content), parts.captured.has)
+        archive = self._parts.archive
+        known = archive.kept_in(plan.backup)
+        rules = self._parts.scanner().rules
+        now = archive.these((p for p in known if not rules.captured(p)), plan.source, operation.id)
         if now == known:
             return "nothing was written since the backup"
-        ref = backup_ref(operation.id)
         message = f"Emergency backup of operation {operation.id}, after its agents stopped\n"
-        write_snapshot(parts.captured, now, ref, message, wall_seconds(), [plan.backup])
+        archive.write(now, backup_ref(operation.id), message, [plan.backup])
         return "kept what agents wrote while stopping"
 
     def _write(self, operation: Operation, plan: Plan, step: Step) -> str:
@@ -114,7 +110,10 @@ class Stages:
         if step.direction is Direction.FORWARD:
             for path, name in moved:
                 set_aside(self._parts.live, path, name)
-            return self._make_equal(wanted)
+            said = self._make_equal(wanted)
+            if step.name is StepName.CONVERSATIONS and not plan.source:
+                self._parts.archive.note("", operation.id)  # seeds: nobody wrote them under anything of ours
+            return said
         places = {path for path, _ in moved}
         said = self._make_equal([(path, entry) for path, entry in wanted if path not in places])
         left = [name for path, name in moved if not bring_back(self._parts.live, path, name)]
@@ -141,26 +140,19 @@ class Stages:
                 self._keep(f"{ref}-undone", plan, f"Conversations when operation {operation.id} was undone\n")
         if not commit:
             return []
-        rules = PathRules(self._parts.systems(plan.target).policy)
-        kept = trees.path_map(captured, captured.commit(commit).tree)
-        present, _ = self._parts.scanner().captured()
-        wanted: dict[str, Entry | None] = dict.fromkeys(p for p in present if rules.captured(p))
-        wanted |= {path: entry for path, entry in kept.items() if rules.captured(path)}
+        wanted = self._parts.archive.restoring(commit, PathRules(self._parts.systems(plan.target).policy))
         return sorted(wanted.items(), key=lambda item: item[0])
 
     def _keep(self, ref: str, plan: Plan, message: str) -> None:
         """Keep the captured paths as they lie there, once: a step that is run again has changed some of them."""
-        captured, scanner = self._parts.captured, self._parts.scanner()
-        if captured.ref(ref) is None:
-            present, _ = scanner.captured()
-            paths = scanner.keep(present, lambda content: captured.write(ObjectType.BLOB, content), captured.has)
-            write_snapshot(captured, paths, ref, message, wall_seconds(), [plan.backup])
+        if self._parts.captured.ref(ref) is None:
+            self._parts.archive.write(self._parts.archive.these((), plan.source), ref, message, [plan.backup])
 
     def _before(self, operation: Operation, name: StepName, mine: list[PathWrite]) -> list[tuple[str, Entry | None]]:
         if name is not StepName.CONVERSATIONS:
             return [(w.path, w.before) for w in mine]
         last = self._parts.captured.ref(backup_ref(operation.id))
-        known = trees.path_map(self._parts.captured, self._parts.captured.commit(last).tree) if last else {}
+        known = self._parts.archive.kept_in(last) if last else {}
         return [(w.path, known.get(w.path, w.before)) for w in mine]
 
     def _verify(self, wanted: list[tuple[str, Entry | None]]) -> None:

@@ -6,6 +6,7 @@ from stateguard.config.state import parse_state
 from stateguard.config.system import is_declaration, load_system
 from stateguard.config.yaml import load
 from stateguard.model.agent import CommandCheck, Probe, ProbeKind
+from stateguard.model.ceiling import Ceiling
 from stateguard.model.policy import Heal, Policy, Section
 
 HEAD = "apiVersion: stateguard/v1\n"
@@ -52,6 +53,22 @@ def test_a_shipped_section_keeps_what_is_not_said() -> None:
 def test_a_new_section_comes_last() -> None:
     policy = parse("sections: {memory: {paths: ['memory/**', '*.sqlite'], captured: true, capture: plain}}\n")
     assert policy.sections[-1] == Section("memory", ("memory/**", "*.sqlite"), captured=True)
+
+
+def test_ceilings_and_the_pace_of_captures() -> None:
+    sections = "conversations: {max_file_size: 1MiB, max_total_size: 2 GB}, memory: {paths: ['m/**'], max_files: 3}"
+    policy = parse(f"sections: {{{sections}}}\nresponse: {{capture_after: 0.2s}}\n")
+    ceilings = {section.name: section.ceiling for section in policy.sections}
+    assert ceilings["conversations"] == Ceiling(file_bytes=1 << 20, total_bytes=2 * 10**9)
+    assert ceilings["memory"] == Ceiling(files=3)
+    assert ceilings["performance"] == Ceiling(64 << 20, 1 << 30, 10_000)
+    assert (policy.capture_after_seconds, default_policy().capture_after_seconds) == (0.2, 60.0)
+
+
+@pytest.mark.parametrize("value", ["max_files: 0", "max_file_size: much", "max_total_size: -1", "max_file_size: 1.5"])
+def test_a_ceiling_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(InvalidDocument, match="max_"):
+        parse(f"sections: {{conversations: {{{value}}}}}\n")
 
 
 def test_ignore_patterns_are_added() -> None:

@@ -12,6 +12,7 @@ from stateguard.detect.failure import (
     AGENT_DOUBLED,
     AGENT_FAILED,
     CAPTURE_CEILING,
+    CAPTURE_FAILED,
     DRIFT,
     MIXED_VERSIONS,
     PROBE_FAILED,
@@ -102,14 +103,20 @@ def test_the_rows(row: Facts, expected: list[tuple[str, str, Severity]]) -> None
 
 def test_drift_and_large_files_are_told_and_nothing_more() -> None:
     drift = tuple(Drift(f"config/{n:02}", DriftKind.CHANGED) for n in range(30))
-    row = replace(facts([A]), drift=drift, too_large=("conversations/big",))
+    row = replace(facts([A]), drift=drift, over_ceiling=("conversations/big: too large",), not_kept="no space")
     found = conditions(row)
-    assert shown(found) == [(DRIFT, "live", LOW), (CAPTURE_CEILING, "live", LOW)]
+    assert shown(found) == [
+        (CAPTURE_FAILED, "live", MEDIUM),
+        (DRIFT, "live", LOW),
+        (CAPTURE_CEILING, "live", LOW),
+    ]
     assert {c.type for c in found} <= TELLING
+    assert found[0].message.endswith("no space")
+    found = found[1:]
     assert found[0].message == "30 live paths differ from what is desired"
     assert found[0].evidence[0] == "config/00: changed"
     assert len(found[0].evidence) == 20
-    assert found[1].evidence == ("conversations/big",)
+    assert found[1].evidence == ("conversations/big: too large",)
 
 
 @pytest.mark.parametrize(

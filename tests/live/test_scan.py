@@ -180,43 +180,77 @@ class TestCaptured:
             write(root, path, b"x\n")
         (root / "conversations/link").symlink_to("a.jsonl")
         os.mkfifo(root / "conversations/fifo")
-        assert scanner.captured() == (["conversations/a.jsonl", "conversations/deep/b.txt", "performance/p.json"], [])
+        found = scanner.captured()
+        assert found.paths == ("conversations/a.jsonl", "conversations/deep/b.txt", "performance/p.json")
+        assert found.over == ()
 
     def test_a_captured_path_that_is_one_file(self, root: Path) -> None:
         write(root, "data/state.db", b"x")
         write(root, "data/other.db", b"x")
-        assert capturing(root, "data/state.db").captured() == (["data/state.db"], [])
-        assert capturing(root, "data/gone.db").captured() == ([], [])
+        assert capturing(root, "data/state.db").captured().paths == ("data/state.db",)
+        assert capturing(root, "data/gone.db").captured().paths == ()
 
     def test_patterns_without_a_fixed_part(self, root: Path) -> None:
         for path in ("a/x.jsonl", "x.jsonl", "a/x.txt", "a/x.tmp"):
             write(root, path, b"")
-        assert capturing(root, "*.jsonl").captured() == (["a/x.jsonl", "x.jsonl"], [])
+        assert capturing(root, "*.jsonl").captured().paths == ("a/x.jsonl", "x.jsonl")
 
     @pytest.mark.parametrize("pattern", ["data/**", "data/deep/**"])
     def test_a_linked_directory_is_not_entered(self, root: Path, tmp_path: Path, pattern: str) -> None:
         write(tmp_path, "outside/deep/secret", b"x")
         (root / "data").symlink_to(tmp_path / "outside")
-        assert capturing(root, pattern).captured() == ([], [])
+        assert capturing(root, pattern).captured().paths == ()
 
     def test_a_root_that_is_itself_a_link(self, root: Path, tmp_path: Path, rules: PathRules) -> None:
         write(root, "conversations/a.jsonl", b"{}\n")
         (tmp_path / "linked").symlink_to(root)
         scanner = Scanner(tmp_path / "linked", rules)
-        assert scanner.captured() == (["conversations/a.jsonl"], [])
+        assert scanner.captured().paths == ("conversations/a.jsonl",)
         assert scanner.everything() == ["conversations/a.jsonl"]
 
-    def test_too_large_is_told_apart(self, root: Path, scanner: Scanner) -> None:
-        with write(root, "conversations/big.bin", b"").open("wb") as stream:
-            stream.truncate(100 * 1024 * 1024 + 1)
-        with write(root, "conversations/fits.bin", b"").open("wb") as stream:
-            stream.truncate(100 * 1024 * 1024)
-        assert scanner.captured() == (["conversations/fits.bin"], ["conversations/big.bin"])
+    def test_what_passes_a_ceiling_is_told_apart_until_it_shrinks(self, root: Path, scanner: Scanner) -> None:
+        limit = 64 * 1024 * 1024
+        for name, size in (("fits.bin", limit), ("big.bin", limit + 1)):
+            with write(root, f"conversations/{name}", b"").open("wb") as stream:
+                stream.truncate(size)
+        found = scanner.captured()
+        assert found.paths == ("conversations/fits.bin",)
+        assert [one.path for one in found.over] == ["conversations/big.bin"]
+        assert found.every == ("conversations/big.bin", "conversations/fits.bin")
+        os.truncate(root / "conversations/big.bin", limit)
+        assert scanner.captured().paths == ("conversations/big.bin", "conversations/fits.bin")
+        with write(root, "conversations/big.bin-wal", b"").open("wb") as stream:
+            stream.truncate(1)
+        assert [one.path for one in scanner.captured().over] == ["conversations/big.bin"], "its log counts"
+
+    @pytest.mark.parametrize("change", ["grow", "touch", "new", "gone", "log"])
+    @pytest.mark.parametrize("pattern", ["data/**", "data/a.db"])
+    def test_the_stamp_changes_with_any_of_them_and_with_nothing_else(
+        self, root: Path, change: str, pattern: str
+    ) -> None:
+        file = write(root, "data/a.db", b"one")
+        write(root, "elsewhere", b"one")
+        scanner = capturing(root, pattern)
+        before = scanner.captured().stamp
+        write(root, "elsewhere", b"two")
+        write(root, "data/a.tmp", b"two")
+        assert scanner.captured().stamp == before
+        if change == "grow":
+            file.write_bytes(b"three")
+        elif change == "touch":
+            os.utime(file, ns=(LONG_AGO, LONG_AGO))
+        elif change == "new":
+            write(root, "data/b.db" if pattern == "data/**" else "data/a.db", b"new")
+        elif change == "gone":
+            file.unlink()
+        else:
+            write(root, "data/a.db-wal", b"log")
+        assert scanner.captured().stamp != before
 
     def test_names_that_are_no_text_are_left_out(self, root: Path, scanner: Scanner) -> None:
         write(root, "conversations/a", b"")
         (root / "conversations" / os.fsdecode(b"\xff")).touch()
-        assert scanner.captured()[0] == scanner.everything() == ["conversations/a"]
+        assert list(scanner.captured().paths) == scanner.everything() == ["conversations/a"]
 
     def test_everything_is_every_file_and_link_that_is_not_ignored(self, root: Path, scanner: Scanner) -> None:
         for path in ("a", "d/b", "d/x.pyc", "__pycache__/c", ".stateguard.lock", "d/.stateguard-tmp-b"):

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from stateguard.guard.commands import adopting, agents, arming, baselines, changing, looking, metrics, mirrors, trust
+from stateguard.guard.commands import (
+    adopting,
+    agents,
+    arming,
+    baselines,
+    changing,
+    conversations,
+    looking,
+    metrics,
+    mirrors,
+    trust,
+)
 from stateguard.guard.commands.desk import Command
 
 COMMANDS: dict[str, Command] = {
@@ -15,5 +26,6 @@ COMMANDS: dict[str, Command] = {
     **metrics.COMMANDS,
     **mirrors.COMMANDS,
     **trust.COMMANDS,
+    **conversations.COMMANDS,
 }
 """Name → command. A name is also the path of the control API: ``POST /v1/NAME``."""
