@@ -99,6 +99,7 @@ def test_silence_follows_a_broken_promise_and_ends_with_the_next_beat(
     ("usec", "pid", "speaks"),
     [("100000", "", True), ("100000", str(os.getpid()), True), ("100000", "1", False), ("", "", False),
      ("x", "", False)],
+    ids=["anybody", "this process", "another process", "nothing", "no number"],
 )  # fmt: skip
 def test_only_who_is_watched_speaks(
     manager: Manager, monkeypatch: pytest.MonkeyPatch, usec: str, pid: str, speaks: bool

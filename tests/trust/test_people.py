@@ -238,12 +238,18 @@ class TestOfferedKeys:
             people.ssh_key((tmp_path / "key").read_text(), AT)
         assert people.ssh_key("# a comment\n\n" + (tmp_path / "key.pub").read_text(), AT).fingerprint
 
-    @pytest.mark.parametrize("text", ["", "\n# nothing\n", ANN.public + "\n" + BOB.public + "\n"])
+    @pytest.mark.parametrize(
+        "text", ["", "\n# nothing\n", ANN.public + "\n" + BOB.public + "\n"], ids=["empty", "comment", "two"]
+    )
     def test_not_exactly_one_line(self, text: str) -> None:
         with pytest.raises(TrustError, match="exactly one"):
             people.ssh_key(text, AT)
 
-    @pytest.mark.parametrize("text", [f'command="x" {ANN.public}', "ssh-ed25519", "x y", "-----BEGIN CERTIFICATE-----"])
+    @pytest.mark.parametrize(
+        "text",
+        [f'command="x" {ANN.public}', "ssh-ed25519", "x y", "-----BEGIN CERTIFICATE-----"],
+        ids=["options", "kind alone", "words", "certificate"],
+    )
     def test_a_line_that_is_no_key(self, text: str) -> None:
         with pytest.raises(TrustError):
             people.ssh_key(text, AT)
