@@ -14,6 +14,7 @@ from stateguard.guard.applies import Applies
 from stateguard.guard.commands.desk import Desk
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.cycle import Cycle
+from stateguard.guard.eject import refuse_ejected
 from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
 from stateguard.guard.recover import recover
@@ -48,6 +49,7 @@ def run(home: Home) -> None:
     """
     to_stderr()
     with WriterLock(home.writer_lock, "daemon").acquire(_PATIENCE_SECONDS):
+        refuse_ejected(home)
         upgrade(home, log)
         steps = Steps()
         guard = compose(home, steps)

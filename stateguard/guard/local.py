@@ -9,6 +9,7 @@ from stateguard.guard.applies import Applies, Say
 from stateguard.guard.commands.desk import Desk
 from stateguard.guard.commands.table import COMMANDS
 from stateguard.guard.compose import Guard, compose
+from stateguard.guard.eject import refuse_ejected
 from stateguard.guard.recover import recover
 from stateguard.guard.upgrade import upgrade
 from stateguard.host.home import Home
@@ -40,6 +41,7 @@ def without_daemon(
         finally:
             guard.close()
     with WriterLock(home.writer_lock, name).acquire(_PATIENCE_SECONDS):
+        refuse_ejected(home)
         upgrade(home, say)
         guard = compose(home, announce)
         try:

@@ -74,6 +74,11 @@ class Home:
         return self.root / "reserve"
 
     @property
+    def ejected(self) -> Path:
+        """There once the home guards nothing any more."""
+        return self.root / "ejected"
+
+    @property
     def default_live(self) -> Path:
         """The live directory unless guard.yaml names another."""
         return self.root / "live"

@@ -34,6 +34,16 @@ def claim(live: Path, identity: str, home: Path) -> None:
         raise StorageError(message) from error
 
 
+def release(live: Path, identity: str) -> None:
+    """Take the lock out of a live directory, if it is that of the guard home with this id.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if owner_of(live)[0] == identity:
+        (live / NAME).unlink(missing_ok=True)
+
+
 def owner_of(live: Path) -> tuple[str, str]:
     """Return the id and the path of the guard home that stands in a live directory; empty if none does."""
     try:

@@ -62,6 +62,18 @@ def configure(path: Path, settings: Mapping[str, str]) -> None:
         git(path, "config", "--replace-all", key, value)
 
 
+def unserve(path: Path) -> None:
+    """Take out of a repository's configuration what made it a served one: it is plain git's again.
+
+    Raises:
+        StorageError: git could not.
+    """
+    found = settings_of(path)
+    for key in _SERVED:
+        if key.lower() in found:
+            git(path, "config", "--unset-all", key)
+
+
 def settings_of(path: Path) -> dict[str, str]:
     """Return a repository's own git settings, keys in lower case; of several values the last one.
 

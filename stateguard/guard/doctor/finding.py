@@ -47,12 +47,14 @@ class Finding:
 class Subject:
     """What is examined: a home that exists, or None; its settings, or None if they cannot be read.
 
-    ``machine`` is the directory below which ``proc`` and ``run`` lie.
+    ``machine`` is the directory below which ``proc`` and ``run`` lie; ``ejected`` says that the home guards nothing any
+    more, so that it is not examined.
     """
 
     home: Home | None
     settings: HostSettings | None
     machine: Path = Path("/")
+    ejected: bool = False
 
     @property
     def live(self) -> Path | None:
@@ -64,6 +66,8 @@ class Subject:
 
 def subject_of(home: Home, machine: Path = Path("/")) -> Subject:
     """Return what there is to examine of a home, however damaged it is."""
+    if home.ejected.exists():
+        return Subject(None, None, machine, ejected=True)
     parts = (home.settings, home.repository, home.database, home.keys)
     if not any(os.path.lexists(part) for part in parts):
         return Subject(None, None, machine)

@@ -22,6 +22,10 @@ _FEW = 3
 
 def home(subject: Subject) -> Iterator[Finding]:
     """Look whether there is a home, and whether its parts are there."""
+    if subject.ejected:
+        mend = "stateguard --home NEW init --from LIVE --live LIVE"
+        yield note("home", "the home was ejected: it guards nothing any more; only the machine is examined", mend)
+        return
     if subject.home is None:
         yield note("home", "there is no guard home; only the machine is examined", "stateguard init --from DIRECTORY")
         return
