@@ -7,15 +7,16 @@ PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean preflight
+.PHONY: help demo test check bench exercise lock clean preflight
 
 help:
-	@echo "make demo    set everything up and run the main job on example-state, in ./demo"
-	@echo "make test    set everything up, run all checks and the whole test suite"
-	@echo "make check   formatting, lint, types and the floors"
-	@echo "make bench   measure"
-	@echo "make lock    pin the dependencies anew (needs uv)"
-	@echo "make clean   remove what the other targets have made"
+	@echo "make demo      set everything up and run the main job on example-state, in ./demo"
+	@echo "make test      set everything up, run all checks and the whole test suite"
+	@echo "make check     formatting, lint, types and the floors"
+	@echo "make bench     measure"
+	@echo "make exercise  long runs: a thousand changes to mirrors on bad networks (as root also in network namespaces)"
+	@echo "make lock      pin the dependencies anew (needs uv)"
+	@echo "make clean     remove what the other targets have made"
 	@echo "PYTHON=... chooses the interpreter (now $(PYTHON))"
 
 preflight:
@@ -51,6 +52,10 @@ test: check
 
 bench: .venv/.ready-dev
 	@$(BIN)/python benchmarks/run.py
+
+exercise: .venv/.ready-dev
+	@$(BIN)/python tests/exercise/mirrors.py
+	@$(BIN)/python tests/exercise/networks.py
 
 lock:
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -50,7 +50,7 @@ def test_the_breaker_opens_after_its_failures_and_then_lets_one_try_through() ->
 @given(st.integers(3, 10_000), CHANCE)
 def test_an_open_breaker_lasts_half_to_all_of_a_bounded_pause(failures: int, chance: float) -> None:
     pace = failed(Pace(failures=failures - 1), SPEC, NOW, chance, timed_out=False)
-    longest = min(3600.0, 100.0 * 2.0 ** min(failures - 3, 30))
+    longest = min(900.0, 100.0 * 2.0 ** min(failures - 3, 30))
     assert longest / 2 <= wait_seconds(pace, NOW) <= longest
 
 
