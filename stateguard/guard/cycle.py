@@ -35,6 +35,7 @@ class Cycle:
     def __init__(self, guard: Guard, applies: Applies, watcher: Watcher, urgent: Callable[[], bool]) -> None:
         """Work with this guard; ``watcher`` knows how long the live directory was quiet, ``urgent`` if work waits."""
         self._guard, self._applies = guard, applies
+        self._watcher = watcher
         self._healer, self._capture = Healer(guard, watcher), Capture(guard, urgent)
         self._well_since: float | None = None
         self._refused_until = 0.0
@@ -64,10 +65,12 @@ class Cycle:
             waits.append(soak.due.since(moment()))
         elif soak is not None:
             waits.append(_PROMOTION_RETRY_SECONDS)
-        waits += [self._healer.due_seconds(), self._capture.due_seconds()]
+        waits += [self._healer.due_seconds(), self._capture.due_seconds(), self._watcher.due_seconds()]
         return max(0.02, min(waits))
 
     def _observe(self) -> Facts:
+        self._watcher.rules = self._guard.scanner().rules
+        self._watcher.tend()
         captured = self._capture.look()
         over, failed = tuple(one.text() for one in captured.over), self._capture.failed
         found = facts(self._guard, drift_now(self._guard))

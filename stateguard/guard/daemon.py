@@ -92,7 +92,7 @@ class Daemon:
         self._watchdog = Watchdog()
         self._tender = LogTender(guard.home.logs, lambda: guard.settings)
         self._applies = Applies(guard)
-        self._watcher = Watcher(guard.live, guard.scanner().rules, guard.wake.set)
+        self._watcher = Watcher(guard.live, guard.scanner().rules, lambda _: guard.wake.set())
         self.worker = Worker(guard.wake, self._busy_with)
         pulse = Pulse(lambda: self.worker.waiting, lambda: self.worker.busy, lambda: self._cycle.drifted)
         self._instruments = Instruments(guard, pulse)

@@ -1,6 +1,7 @@
 """Watch the live directory: which paths were touched, and when last.
 
-A hint, no proof: the kernel drops events when its queue overflows. What must be right looks with a scan.
+A hint, no proof: the kernel drops events when its queue overflows, and says so at most. What must be right looks
+with a scan; this says when it is time for one.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import watchdog.events
 from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileAttribEvent,
     FileCreatedEvent,
     FileDeletedEvent,
     FileModifiedEvent,
@@ -22,72 +23,105 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
 
 from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import boot_seconds
+from stateguard.host.logs import failure, warn
 
 # Without open and close: a scan of many directories would overflow the queue with its own events.
 _EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileModifiedEvent,
+    FileAttribEvent,
     FileDeletedEvent,
     FileMovedEvent,
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
-    # Since watchdog 7 a change of permission bits is an event of its own; before, it was a modification.
-    getattr(watchdog.events, "FileAttribEvent", FileModifiedEvent),
 ]
+_BETWEEN_RESTARTS_SECONDS = 1.0
+_LONG_SECONDS = 3600.0
+
+Touched = Callable[[frozenset[str]], None]
+"""Is told which paths were touched; none means that any may have been."""
 
 
 class Watcher(FileSystemEventHandler):
-    """Collects touched paths until somebody asks for them."""
+    """Tells of touched paths; starts anew when it missed some."""
 
-    def __init__(self, root: Path, rules: PathRules, touched: Callable[[], None]) -> None:
+    def __init__(self, root: Path, rules: PathRules, touched: Touched) -> None:
         """``touched`` is called, from another thread, when a path that is not ignored was touched."""
         self._root = os.path.realpath(root)
-        self._rules, self._touched = rules, touched
-        self._lock = threading.Lock()
-        self._paths: set[str] = set()
+        self._touched = touched
         self._last_at = 0.0
-        self._observer = Observer()
+        self._started_at: float | None = None
+        self._watching: _Watching | None = None
+        self._blind = ""
+        self.rules = rules
 
     def start(self) -> None:
         """Begin to watch.
 
         Raises:
-            OSError: the kernel has no watches left.
+            OSError: there is no such directory, or the kernel has no watches left.
         """
-        self._observer.schedule(self, self._root, recursive=True, event_filter=_EVENTS)
-        self._observer.start()
+        self._started_at, self._blind = boot_seconds(), ""
+        self._watching = _Watching(self._root, self, self._lost)
 
     def stop(self) -> None:
         """Stop watching."""
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
+        watching, self._watching, self._started_at = self._watching, None, None
+        if watching is not None:
+            watching.stop()
 
-    def take(self) -> set[str]:
-        """Return the paths touched since the last call, and forget them."""
-        with self._lock:
-            taken, self._paths = self._paths, set()
-            return taken
+    def tend(self) -> None:
+        """Start anew if events were lost, a thread of the watcher ended, or the directory is another one now.
+
+        To be called before a scan: what is touched from here on is told.
+        """
+        if self._started_at is None:
+            return
+        why = self._blind or (self._watching.trouble() if self._watching else "it could not be started")
+        if not why or boot_seconds() < self._started_at + _BETWEEN_RESTARTS_SECONDS:
+            self._blind = why
+            return
+        try:
+            self.stop()
+            self.start()
+        except OSError as error:
+            self._started_at, self._blind = boot_seconds(), why
+            warn("the live directory is not watched, only looked at now and then", why=why, error=str(error))
+            return
+        warn("the watcher of the live directory was started anew; everything is looked at", why=why)
+
+    def due_seconds(self) -> float:
+        """Return how long it may take until the next :meth:`tend`; a long time if all is well."""
+        if not self._blind or self._started_at is None:
+            return _LONG_SECONDS
+        return max(0.0, self._started_at + _BETWEEN_RESTARTS_SECONDS - boot_seconds())
 
     def quiet_for(self) -> float:
         """Return the seconds since the last touch."""
         return boot_seconds() - self._last_at
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Note the paths of one event."""
-        relevant = {p for p in map(self._relative, (event.src_path, event.dest_path)) if p}
-        if not relevant:
-            return
-        with self._lock:
-            self._paths |= relevant
-            self._last_at = boot_seconds()
-        self._touched()
+        """Tell of the paths of one event."""
+        relevant = frozenset(p for p in map(self._relative, (event.src_path, event.dest_path)) if p)
+        if relevant:
+            self._tell(relevant)
+
+    def _lost(self, why: str) -> None:
+        if not self._blind:
+            self._blind = why
+            self._tell(frozenset())
+
+    def _tell(self, paths: frozenset[str]) -> None:
+        self._last_at = boot_seconds()
+        self._touched(paths)
 
     def _relative(self, path: bytes | str) -> str:
         text = os.fsdecode(path)
@@ -95,6 +129,64 @@ class Watcher(FileSystemEventHandler):
             return ""
         relative = text[len(self._root) + 1 :]
         name = relative.rsplit("/", 1)[-1]
-        if name.startswith(files.TEMPORARY) or self._rules.ignored(relative) or self._rules.captured(relative):
+        if name.startswith(files.TEMPORARY) or self.rules.ignored(relative) or self.rules.captured(relative):
             return ""
         return relative
+
+
+class _Watching:
+    """One run of watchdog's threads on one directory, from its beginning to its end."""
+
+    def __init__(self, root: str, handler: FileSystemEventHandler, lost: Callable[[str], None]) -> None:
+        self._root, self._inode = root, os.stat(root).st_ino
+        self._queue = EventQueue(lost)
+        self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._queue)
+        self._queue.start()
+        try:
+            self._observer.schedule(handler, root, recursive=True, event_filter=_EVENTS)
+            self._observer.start()
+        except OSError:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        threads: list[threading.Thread] = [self._queue, self._observer]
+        self._queue.stop()
+        self._observer.stop()
+        for thread in threads:
+            if thread.is_alive():
+                thread.join()
+
+    def trouble(self) -> str:
+        """Return why this run sees nothing any more; nothing if it does."""
+        if not all(t.is_alive() for t in (self._queue, self._observer, *self._observer.emitters)):
+            return "a thread of it ended"
+        try:
+            same = os.stat(self._root).st_ino == self._inode
+        except OSError as error:
+            return f"the directory is gone: {error.strerror}"
+        return "" if same else "another directory took the place of the one that was watched"
+
+
+class EventQueue(InotifyFD):
+    """The kernel's queue of events; tells when it lost some, and outlives what goes wrong with one of them.
+
+    Watchdog itself would remove every watch and set it again, on a full queue. Each removal is an event: with more
+    directories than the queue has room that overflows it anew, for ever. So nothing is done here.
+    """
+
+    def __init__(self, lost: Callable[[str], None]) -> None:
+        """``lost`` is told why something was missed."""
+        super().__init__()
+        self._lost = lost
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        """Pass one event on."""
+        if event.is_queue_overflow:
+            self._lost("the kernel's queue of events overflowed")
+            return
+        try:
+            super().handle_event(event)
+        except Exception:  # noqa: BLE001 - whatever watchdog met, we have to go on watching
+            failure("the watcher of the live directory met an error")
+            self._lost("watchdog met an error")

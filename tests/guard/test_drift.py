@@ -1,5 +1,11 @@
 """Edits of the live directory by hand."""
 
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
 from driving import Driver, git
 from tiny import ALPHA, GOOD
 
@@ -58,3 +64,28 @@ def test_unmanaged_files_survive_apply_rollback_and_heal(tiny: Driver) -> None:
     assert set(tiny.agents()) == {"alpha", "beta"}
     assert not (tiny.live / "agents/gamma/agent.yaml").exists()
     assert [(tiny.live / path).read_text() for path in own] == [f"own {path}\n" for path in own]
+
+
+def test_a_change_that_the_kernel_lost_is_seen_at_once(tiny: Driver) -> None:
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if limit > 20_000:
+        pytest.skip(f"the kernel keeps {limit} events here; to make it lose some would take too long")
+    settings = tiny.home / "guard.yaml"
+    text = settings.read_text()
+    settings.write_text(text.replace("cycle: 5s", "cycle: 10m"))
+    tiny.must("suspend", "--for", "1s")  # a turn that reads the settings
+    tiny.must("resume")
+    assert tiny.daemon is not None
+    one, two = tiny.live / "conversations/one.jsonl", tiny.live / "conversations/two.jsonl"
+    for file in (one, two):
+        file.touch()
+    tiny.daemon.send_signal(signal.SIGSTOP)
+    for _ in range(limit // 2 + 1000):
+        os.utime(one)
+        os.utime(two)
+    (tiny.live / HELD).write_text("lost\n")
+    tiny.proceed()
+    tiny.wait(lambda s: any(c["type"] == "DRIFT" for c in s["conditions"]), 30)
+    assert "the kernel's queue of events overflowed" in tiny.log.read_text()
+    settings.write_text(text)
+    tiny.must("apply")
