@@ -11,7 +11,7 @@ import pytest
 
 from driving import Driver, git, sh
 from gpghome import GpgHome, gpg_home
-from tiny import ALPHA, GOOD, write_tiny
+from tiny import ALPHA, GOOD
 
 
 @pytest.fixture(scope="module")
@@ -76,29 +76,23 @@ def test_bad_input_changes_nothing(tiny: Driver, keys: Path, person: GpgHome, tm
     tiny.ask("trust", "add", "ann", "--ssh", keys / "ann.pub")
     before, refs = tiny.ask("trust", "list"), tiny.refs()
     gpg = person.make("dan")
-    (tmp_path / "secret.asc").write_bytes(person.run("--armor", "--export-secret-keys", gpg).stdout)
     (tmp_path / "secret.gpg").write_bytes(person.run("--export-secret-keys", gpg).stdout)
     (tmp_path / "empty").touch()
     (tmp_path / "large").write_bytes(b"x" * 1_100_000)
     for words, status, says in (
         (["eve", "--ssh", keys / "eve"], 10, "private key"),
-        (["eve", "--gpg", tmp_path / "secret.asc"], 10, "private key"),
         (["eve", "--gpg", tmp_path / "secret.gpg"], 10, "private key"),
         (["eve", "--ssh", keys / "short.pub"], 10, "2048 bits"),
         (["eve", "--ssh", tmp_path / "empty"], 10, "exactly one"),
-        (["eve", "--gpg", tmp_path / "empty"], 10, "exactly one"),
         (["eve", "--ssh", tmp_path / "large"], 10, "that is no key"),
         (["eve", "--ssh", tmp_path / "nowhere"], 2, "neither a .pub file"),
         (["eve", "--gpg", "cyd@example.org"], 2, "neither an exported key"),
         (["eve", "--gpg", "A" * 40], 15, "your GPG keyring"),
-        (["eve", "--ssh", "ssh-ed25519 AAAA"], 10, "no SSH public key"),
         (["eve", "--ssh", keys / "ann.pub"], 1, "is ann's"),
         (["eve", "--ssh", tiny.home / "keys" / "guard.pub"], 1, "the guard's own key"),
         (["guard", "--ssh", keys / "eve.pub"], 2, "cannot name a person"),
-        (["e v e", "--ssh", keys / "eve.pub"], 2, "cannot name a person"),
         (["eve"], 15, "nobody is trusted"),
         (["eve", "--ssh", keys / "eve.pub", "--gpg", gpg], 2, "two keys"),
-        (["eve", "--ssh", keys / "eve.pub", "--role", "king"], 2, "king"),
     ):
         done = tiny.run("--json", "trust", "add", *words, GNUPGHOME=str(person.path))
         assert done.returncode == status, (words, done.stdout)
@@ -139,13 +133,6 @@ def test_a_baseline_is_approved_by_a_person_and_survives_the_key(tiny: Driver, k
     assert tiny.ask("baseline", "list")["baselines"][0]["number"] == two["number"]
 
 
-def test_a_baseline_is_approved_without_a_daemon(home: Driver, keys: Path) -> None:
-    home.must("trust", "add", "ann", "--ssh", keys / "ann.pub", "--role", "baseline")
-    assert "UNKNOWN" in home.refused("baseline", "create", "--sign", keys / "ann", status=1)["message"]
-    made = home.ask("baseline", "create", "--force", "--sign", keys / "ann")
-    assert (made["grade"], made["signer"], made["valid"]) == ("approved", "ann", True)
-
-
 def test_keys_that_cannot_sign_a_baseline(tiny: Driver, keys: Path) -> None:
     before = tiny.refs()
     tiny.must("trust", "add", "bob", "--ssh", keys / "bob.pub")
@@ -165,13 +152,10 @@ def test_an_earlier_trust_document_is_refused(tiny: Driver, keys: Path) -> None:
     tiny.must("trust", "remove", "ann")
     newest = document.read_bytes()
     document.write_bytes(kept)
-    for words in (["trust", "list"], ["trust", "add", "ann", "--role", "admin"], ["trust", "remove", "ann"]):
-        assert "was in force" in tiny.refused(*words, status=10)["message"]
-    assert tiny.ask("baseline", "list")["baselines"]
+    assert "was in force" in tiny.refused("trust", "add", "ann", "--role", "admin", status=10)["message"]
     document.write_text("people: 3\n")
     assert "trust.yaml:" in tiny.refused("trust", "list", status=1)["message"]
     document.write_bytes(newest)
-    tiny.must("trust", "list")
 
 
 # what a push says of its signature
@@ -230,28 +214,34 @@ def test_a_signature_that_does_not_hold_is_refused(tiny: Driver, keys: Path) -> 
 # init with a key
 
 
+def plain(root: Path) -> Driver:
+    """Return a driver of a home that is still to be made, of a state without agents."""
+    (root / "source").mkdir()
+    (root / "source" / "settings.txt").write_text("one\n")
+    return Driver(root, root / "source")
+
+
 @pytest.mark.parametrize("kind", ["ssh", "gpg"])
 def test_whoever_makes_the_home_may_sign_its_first_baseline(
     tmp_path: Path, keys: Path, person: GpgHome, kind: str
 ) -> None:
-    driver = Driver(tmp_path, write_tiny(tmp_path / "source", confirm="1s"))
+    driver, own = plain(tmp_path), {"GNUPGHOME": str(person.path)}
     key = str(keys / "eve") if kind == "ssh" else person.make("ida")
-    try:
-        words = ["init", "--from", driver.source or "", "--live", driver.live, "--signing-key", key]
-        done = driver.run(*words, GNUPGHOME=str(person.path))
-        assert done.returncode == 0, done.stderr
-        first = driver.ask("baseline", "show", "1")
-        assert (first["grade"], first["signer"], first["valid"]) == ("approved", getpass.getuser(), True)
-        assert people(driver) == {getpass.getuser(): ["push", "baseline", "approve", "admin"]}
-        assert driver.ask("baseline", "verify")["valid"]
-        assert driver.status()["baseline"]["grade"] == "approved"
-        assert driver.ask("audit", "verify")["valid"]
-    finally:
-        driver.close()
+    words = ["init", "--from", driver.source or "", "--live", driver.live, "--signing-key", key]
+    done = driver.run(*words, **own)
+    assert done.returncode == 0, done.stderr
+    (verified,) = driver.ask("baseline", "verify")["baselines"]
+    assert (verified["grade"], verified["signer"], verified["valid"]) == ("approved", getpass.getuser(), True)
+    assert people(driver) == {getpass.getuser(): ["push", "baseline", "approve", "admin"]}
+    # and without a daemon the next one too
+    if kind == "ssh":
+        assert "UNKNOWN" in driver.refused("baseline", "create", "--sign", key, status=1)["message"]
+        made = driver.ask("baseline", "create", "--force", "--sign", key)
+        assert (made["number"], made["grade"], made["valid"]) == (2, "approved", True)
 
 
 def test_a_key_that_does_not_count_leaves_no_home(tmp_path: Path, keys: Path) -> None:
-    driver = Driver(tmp_path, write_tiny(tmp_path / "source"))
+    driver = plain(tmp_path)
     words = ["init", "--from", driver.source or "", "--live", driver.live, "--signing-key"]
     driver.refused(*words, keys / "short", status=10)
     driver.refused(*words, keys / "nowhere", status=15)

@@ -77,7 +77,7 @@ class TestRefusals:
         ring = pinned(person, keys["ed25519"])
 
         @given(st.integers(0, len(signature) - 1), st.integers(0, 7))
-        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
         def flipped(position: int, bit: int) -> None:
             changed = bytearray(signature)
             changed[position] ^= 1 << bit

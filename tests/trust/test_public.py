@@ -93,7 +93,7 @@ class TestEveryKind:
         blob = unarmored(text, SSH_SIGNATURE)
 
         @given(st.integers(0, len(blob) - 1), st.integers(0, 7))
-        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
         def flipped(position: int, bit: int) -> None:
             changed = bytearray(blob)
             changed[position] ^= 1 << bit
