@@ -18,8 +18,8 @@ HEAD = """\
 # Configuration, key by key
 
 Made from the program by `tests/docs/configuration.py`; do not edit it by hand. What the keys mean for each other, and
-the values that hold where none is given, are in the [reference](reference.md). The same as JSON Schema, for an editor that
-completes and checks while one writes: `stateguard config schema --output DIR`.
+the values that hold where none is given, are in the [reference](reference.md). The same as JSON Schema, for an editor
+that completes and checks while one writes: `stateguard config schema --output DIR`.
 
 NAME stands for a name that you choose, `[]` for each item of a list. In every file, top-level keys that begin with `x-`
 are free.
