@@ -166,7 +166,7 @@ def runtime_settings(model: RuntimeModel | None) -> RuntimeSettings:
 
 
 def _commands(model: CommandModel) -> Commands:
-    base = RECIPES[model.recipe] if model.recipe else Commands("the service commands", (), (), ())
+    base = RECIPES[model.recipe] if model.recipe else Commands("the service manager", (), (), ())
     given: dict[str, Any] = {}
     for key in _LISTS:
         template = getattr(model, key)
