@@ -1,4 +1,8 @@
-"""End an agent: drain, signal, patience, then KILL; always its whole process group."""
+"""End an agent: drain, signal, patience, then KILL; always its whole process group.
+
+A process that was not started by us need not lead its group: others may be in it that are not ours to end. Of such a
+one the process itself and its descendants are ended.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,21 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from stateguard.host import http
 from stateguard.host.command import end_group
 from stateguard.host.logs import warn
-from stateguard.host.process import ProcessIdentity, alive, group_members, signal_group
+from stateguard.host.process import (
+    ProcessIdentity,
+    alive,
+    descendants,
+    group_members,
+    group_of,
+    signal_group,
+    signal_process,
+)
 from stateguard.model.agent import StopPolicy
 
 _AFTER_SIGNAL_SECONDS = 2.0
@@ -22,7 +34,7 @@ _LONGEST_NAP_SECONDS = 0.05
 
 
 def end(leader: ProcessIdentity, policy: StopPolicy) -> bool:
-    """End the process group that an agent leads; say whether nothing of it is left.
+    """End the process group that an agent leads, or its family; say whether nothing of it is left.
 
     As with Kubernetes, draining uses up the grace period; at least two seconds of it (if it is that long) are kept for
     the time after the signal.
@@ -34,14 +46,35 @@ def end(leader: ProcessIdentity, policy: StopPolicy) -> bool:
         drain(policy)
         least = min(policy.grace_period_seconds, _AFTER_SIGNAL_SECONDS)
         give_up_at = max(give_up_at, time.monotonic() + least)
+    if group_of(leader.pid) not in (leader.pid, None):
+        return _end_family(leader, _signal(policy.signal), give_up_at)
     try:
         signal_group(leader.pid, _signal(policy.signal))
     except PermissionError as error:
         warn("an agent's process group may not be signalled", group=leader.pid, error=str(error))
-    if _gone_by(leader, give_up_at):
+    if _gone_by(lambda: not remains(leader), give_up_at):
         return True
     end_group(leader.pid)
-    return _gone_by(leader, time.monotonic() + _AFTER_KILL_SECONDS)
+    return _gone_by(lambda: not remains(leader), time.monotonic() + _AFTER_KILL_SECONDS)
+
+
+def _end_family(leader: ProcessIdentity, number: signal.Signals, give_up_at: float) -> bool:
+    family = {leader, *descendants(leader.pid)}
+    _signal_each(family, number)
+    if _gone_by(lambda: not any(map(alive, family)), give_up_at):
+        return True
+    for one in [one for one in family if alive(one)]:
+        family |= set(descendants(one.pid))
+    _signal_each(family, signal.SIGKILL)
+    return _gone_by(lambda: not any(map(alive, family)), time.monotonic() + _AFTER_KILL_SECONDS)
+
+
+def _signal_each(family: Iterable[ProcessIdentity], number: signal.Signals) -> None:
+    for one in family:
+        try:
+            signal_process(one, number)
+        except PermissionError as error:
+            warn("a process of an agent may not be signalled", process=one.pid, error=str(error))
 
 
 def end_all(leaders: Iterable[tuple[ProcessIdentity, StopPolicy]]) -> bool:
@@ -67,9 +100,9 @@ def _group_lives(group: int) -> bool:
     return bool(group_members(group))  # the kernel's answer counts zombies too
 
 
-def _gone_by(leader: ProcessIdentity, give_up_at: float) -> bool:
+def _gone_by(gone: Callable[[], bool], give_up_at: float) -> bool:
     nap = _SHORTEST_NAP_SECONDS
-    while remains(leader):
+    while not gone():
         left = give_up_at - time.monotonic()
         if left <= 0:
             return False

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from stateguard.agents.attach import Candidate
 from stateguard.agents.ending import drain, end_all
 from stateguard.agents.manager import Program, ServiceManager
 from stateguard.agents.registry import Entry, Registry
@@ -122,6 +123,20 @@ class ManagedRuntime:
             self._due_at = boot_seconds() + self._manager.calm_seconds
         self._watch.wake()
         self._tell()
+
+    def candidates(self, specs: Mapping[str, AgentSpec]) -> dict[str, list[Candidate]]:
+        """Return nothing: a manager knows its programs."""
+        return {name: [] for name in specs}
+
+    def attach(self, spec: AgentSpec, pid: int, revision: str) -> None:
+        """Refuse: what the manager runs is attached to by itself.
+
+        Raises:
+            AgentsError: always.
+        """
+        del pid, revision
+        message = f"{self._manager.title} runs {spec.name}; its process is found through that"
+        raise AgentsError(message, next_step="see: stateguard agent list")
 
     def look(self, specs: Mapping[str, AgentSpec]) -> None:
         """See how the programs are, and keep nothing."""

@@ -8,61 +8,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from stateguard import faults
+from stateguard.agents.attach import Candidate, candidates, require_attachable
 from stateguard.agents.child import Child, ProgramError, began_at, describe, spawn, take_over
 from stateguard.agents.ending import end, end_all, remains
 from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out, strays
+from stateguard.agents.known import Known
 from stateguard.agents.logfile import last_lines
 from stateguard.agents.registry import Entry, Registry, spec_digest
 from stateguard.agents.restart import FATAL_EXITS, FATAL_WITHIN_SECONDS, RUNNING_AFTER_SECONDS, after_exit, crashes
 from stateguard.agents.watch import Watch
-from stateguard.errors import AgentsError
+from stateguard.errors import AgentsError, NotFoundError, RefusedError
 from stateguard.host.clock import boot_id, boot_seconds, wall_seconds
 from stateguard.host.home import Home
 from stateguard.host.logs import failure, warn
-from stateguard.host.process import ProcessIdentity, alive
+from stateguard.host.process import alive, ancestors
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
-
-
-@dataclass(slots=True)
-class _Agent:
-    """What is known of one agent, under the runtime's lock.
-
-    ``turn`` lets one command at a time start or stop it. ``due_at`` (boot clock) is when a restart is due, or when a
-    starting agent counts as running. ``left`` is the leader of a group that survived KILL.
-    """
-
-    name: str
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    spec: AgentSpec | None = None
-    state: AgentState = AgentState.STOPPED
-    child: Child | None = None
-    revision: str = ""
-    started_at: float | None = None
-    exits: int = 0
-    exits_at: tuple[float, ...] = ()
-    crashed_at: tuple[float, ...] = ()
-    message: str = ""
-    due_at: float | None = None
-    stopping: bool = False
-    left: ProcessIdentity | None = None
-
-    def status(self) -> AgentStatus:
-        alive = self.state in ALIVE and self.child is not None
-        return AgentStatus(
-            name=self.name,
-            state=self.state,
-            pid=self.child.pid if alive and self.child else None,
-            running=self.revision if alive else None,
-            started_at=self.started_at if alive else None,
-            exits=self.exits,
-            message=self.message,
-            crashes=len(self.crashed_at),
-        )
 
 
 class ProcessRuntime:
@@ -81,7 +46,7 @@ class ProcessRuntime:
         self._live, self._home, self._identity, self._changed = live, home, identity, changed
         self._registry = Registry(home.run / "agents.json")
         self._lock = threading.Lock()
-        self._agents: dict[str, _Agent] = {}
+        self._agents: dict[str, Known] = {}
         self._shown: dict[str, AgentStatus] = {}
         self._news: list[str] = []
         self._closed = False
@@ -104,8 +69,7 @@ class ProcessRuntime:
                 self._notice(agent)
                 if agent.state in ALIVE:
                     return
-                agent.spec, agent.revision = spec, revision
-                agent.exits, agent.exits_at, agent.crashed_at = 0, (), ()
+                agent.begun(spec, revision)
                 self._launch(agent, spec)
         finally:
             self._tell()
@@ -169,6 +133,44 @@ class ProcessRuntime:
         self._watch.wake()
         self._tell()
 
+    def candidates(self, specs: Mapping[str, AgentSpec]) -> dict[str, list[Candidate]]:
+        """Return, for each agent that does not run, the processes that seem to be it."""
+        with self._lock:
+            known = {agent.child.pid for agent in self._agents.values() if agent.child}
+            idle = {n: spec for n, spec in specs.items() if n not in self._agents or not self._agents[n].child}
+        found = candidates(idle, self._live)
+        return {name: [one for one in some if one.identity.pid not in known] for name, some in found.items()}
+
+    def attach(self, spec: AgentSpec, pid: int, revision: str) -> None:
+        """Supervise a process that runs already as this agent.
+
+        Raises:
+            NotFoundError: there is no such process.
+            RefusedError: it cannot be this agent, or the agent runs.
+            AgentsError: this runtime is closed.
+        """
+        agent = self._agent(spec.name)
+        with agent.turn, self._lock:
+            self._require_open()
+            self._notice(agent)
+            if agent.child:
+                message = f"{spec.name} runs as process {agent.child.pid}"
+                raise RefusedError(message, next_step=f"stop it first: stateguard agent stop {spec.name}")
+            others = {a.child.pid: a.name for a in self._agents.values() if a.child}
+            identity = require_attachable(pid, self._live)
+            holder = next((others[p] for p in (pid, *ancestors(pid)) if p in others), None)
+            if holder:
+                raise RefusedError(f"process {pid} belongs to {holder}", next_step="see: stateguard agent list")
+            child = take_over(identity)
+            if child is None:
+                raise NotFoundError(f"process {pid} has just ended", next_step="see: ps -ef")
+            agent.begun(spec, revision)
+            agent.runs_as(child, revision, began_at(identity), attached=True)
+            self._registry.put(self._entry(agent, child, spec_digest(spec)))
+            self._show(agent)
+        self._watch.wake()
+        self._tell()
+
     def look(self, specs: Mapping[str, AgentSpec]) -> None:
         """See which recorded agents run, without supervising or ending any."""
         del specs
@@ -185,7 +187,14 @@ class ProcessRuntime:
         Raises:
             AgentsError: the log cannot be read.
         """
-        return last_lines(self._log(name), lines)
+        found = last_lines(self._log(name), lines)
+        with self._lock:
+            agent = self._agents.get(name)
+            attached = agent is not None and agent.child is not None and agent.attached
+        if attached and not found:
+            message = f"{name} was attached as it ran: what it writes goes where it always went"
+            raise AgentsError(message, next_step=f"stateguard keeps it from the next start on: agent restart {name}")
+        return found
 
     def label(self, names: Iterable[str], revision: str) -> None:
         """Report a revision as the one these agents run."""
@@ -216,13 +225,13 @@ class ProcessRuntime:
         if self._closed:
             raise AgentsError("the agents are not supervised any more: this runtime is closed")
 
-    def _agent(self, name: str) -> _Agent:
+    def _agent(self, name: str) -> Known:
         with self._lock:
-            return self._agents.setdefault(name, _Agent(name))
+            return self._agents.setdefault(name, Known(name))
 
     # What follows is called with the lock held, but for _watched, _act and _tell.
 
-    def _launch(self, agent: _Agent, spec: AgentSpec) -> None:
+    def _launch(self, agent: Known, spec: AgentSpec) -> None:
         agent.due_at = None
         if agent.left and remains(agent.left):
             self._failed(agent, spec, None, "what was left of it has not ended yet")
@@ -238,8 +247,8 @@ class ProcessRuntime:
             self._failed(agent, spec, None, str(error))
             return
         faults.point("agents.spawned")
-        agent.child, agent.started_at = child, wall_seconds()
-        agent.state, agent.message = AgentState.STARTING, ""
+        agent.runs_as(child, agent.revision, wall_seconds(), attached=False)
+        agent.state = AgentState.STARTING
         agent.due_at = boot_seconds() + RUNNING_AFTER_SECONDS
         self._registry.put(self._entry(agent, child, digest))
         faults.point("agents.registered")
@@ -247,17 +256,18 @@ class ProcessRuntime:
         self._watch.wake()
 
     def _adopted(self, spec: AgentSpec, found: Found | None) -> Entry | None:
-        agent = self._agents.setdefault(spec.name, _Agent(spec.name))
+        agent = self._agents.setdefault(spec.name, Known(spec.name))
         agent.spec = spec
         child = take_over(found.identity) if found else None
-        if found and child:
-            agent.child, agent.state, agent.message = child, AgentState.RUNNING, ""
-            agent.revision = found.entry.revision if found.entry else ""
-            agent.started_at = found.entry.started_at if found.entry else began_at(found.identity)
+        entry = found.entry if found else None
+        if child and entry:
+            agent.runs_as(child, entry.revision, entry.started_at, attached=entry.attached)
+        elif child:
+            agent.runs_as(child, "", began_at(child.identity), attached=False)
         self._show(agent)
         return self._entry(agent, child, spec_digest(spec)) if child else None
 
-    def _entry(self, agent: _Agent, child: Child, digest: str) -> Entry:
+    def _entry(self, agent: Known, child: Child, digest: str) -> Entry:
         return Entry(
             name=agent.name,
             pid=child.pid,
@@ -266,9 +276,10 @@ class ProcessRuntime:
             revision=agent.revision,
             started_at=agent.started_at or 0.0,
             digest=digest,
+            attached=agent.attached,
         )
 
-    def _notice(self, agent: _Agent) -> None:
+    def _notice(self, agent: Known) -> None:
         """Take note of an exit that has happened; an exit is noticed once, by whoever sees it first."""
         if agent.child is None or not agent.child.ended():
             return
@@ -279,7 +290,7 @@ class ProcessRuntime:
         self._registry.remove([agent.name])
         self._failed(agent, agent.spec, status, describe(status))
 
-    def _failed(self, agent: _Agent, spec: AgentSpec, status: int | None, message: str) -> None:
+    def _failed(self, agent: Known, spec: AgentSpec, status: int | None, message: str) -> None:
         now = boot_seconds()
         verdict = after_exit(spec.restart, agent.exits_at, now, status)
         agent.state, agent.exits_at = verdict.state, verdict.exits
@@ -292,7 +303,7 @@ class ProcessRuntime:
         self._show(agent)
         self._watch.wake()
 
-    def _due(self, agent: _Agent) -> None:
+    def _due(self, agent: Known) -> None:
         agent.due_at = None
         if agent.state is AgentState.STARTING:
             agent.state = AgentState.RUNNING
@@ -303,7 +314,7 @@ class ProcessRuntime:
             except AgentsError as error:
                 self._failed(agent, agent.spec, None, error.message)
 
-    def _show(self, agent: _Agent) -> None:
+    def _show(self, agent: Known) -> None:
         before, now = self._shown.get(agent.name), agent.status()
         if now != before:
             self._shown = {**self._shown, agent.name: now}

@@ -14,12 +14,15 @@ from stateguard.host.process import ProcessIdentity
 from stateguard.model.agent import AgentSpec
 
 _VERSION = 1
-_KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+_KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One agent's process. ``started_at`` is Unix time in seconds, ``digest`` that of its specification."""
+    """One agent's process. ``started_at`` is Unix time in seconds, ``digest`` that of its specification.
+
+    ``attached`` says that somebody else started it.
+    """
 
     name: str
     pid: int
@@ -28,6 +31,7 @@ class Entry:
     revision: str
     started_at: float
     digest: str
+    attached: bool = False
 
     @property
     def identity(self) -> ProcessIdentity:
@@ -111,9 +115,15 @@ def _parse(content: bytes) -> list[Entry]:
 
 def _entry(item: object) -> Entry:
     kinds = {f.name: _KINDS[str(f.type)] for f in fields(Entry)}
+    if isinstance(item, dict) and item.keys() == kinds.keys() - {"attached"}:
+        item = {**item, "attached": False}  # written by a version that attached to nothing
     if not isinstance(item, dict) or item.keys() != kinds.keys():
         raise ValueError("an agent's entry has other fields")
-    wrong = [key for key, kind in kinds.items() if not isinstance(item[key], kind) or isinstance(item[key], bool)]
+    wrong = [
+        key
+        for key, kind in kinds.items()
+        if not isinstance(item[key], kind) or (isinstance(item[key], bool) and kind != (bool,))
+    ]
     if wrong:
         message = f"an agent's entry has a bad {wrong[0]}"
         raise ValueError(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from stateguard.agents.attach import Candidate
 from stateguard.model.agent import AgentSpec
 from stateguard.model.health import AgentStatus
 
@@ -55,6 +56,20 @@ class GuardRuntime(AgentRuntime, Protocol):
 
         Raises:
             AgentsError: this runtime is closed.
+        """
+        ...
+
+    def candidates(self, specs: Mapping[str, AgentSpec]) -> dict[str, list[Candidate]]:
+        """Return, for each agent that does not run, the processes that seem to be it; none where others run them."""
+        ...
+
+    def attach(self, spec: AgentSpec, pid: int, revision: str) -> None:
+        """Supervise a process that runs already as this agent, from now on as if it had been started.
+
+        Raises:
+            NotFoundError: there is no such process.
+            RefusedError: it cannot be this agent, or the agent runs.
+            AgentsError: others run the agents here, and are attached to by themselves.
         """
         ...
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from stateguard.agents.child import Child, began_at, take_over
 from stateguard.agents.manager import Program
 from stateguard.agents.registry import Entry
-from stateguard.agents.restart import RUNNING_AFTER_SECONDS
+from stateguard.agents.restart import RUNNING_AFTER_SECONDS, crashes
 from stateguard.host.clock import boot_seconds
 from stateguard.host.process import ProcessIdentity, alive, identify
 from stateguard.model.agent import AgentSpec
@@ -45,6 +45,7 @@ class Unit:
     revision: str = ""
     started_at: float | None = None
     exits: int = 0
+    crashed_at: tuple[float, ...] = ()
     message: str = ""
     strays: tuple[ProcessIdentity, ...] = ()
 
@@ -65,6 +66,7 @@ class Unit:
             exits=self.exits,
             message=self.message,
             strays=tuple(process.pid for process in self.strays),
+            crashes=len(self.crashed_at),
         )
 
     def remember(self, entry: Entry) -> None:
@@ -75,6 +77,7 @@ class Unit:
         """Note that it is being started, and forget its past."""
         self.spec, self.revision, self.exits, self.message = spec, revision, 0, ""
         self.held = self.dead = self.earlier = None
+        self.crashed_at = ()
         self.settles_at = boot_seconds() + RUNNING_AFTER_SECONDS
 
     def failed(self, problem: str, program: Program) -> None:
@@ -110,7 +113,8 @@ class Unit:
         if self.state is AgentState.UNKNOWN:
             self.message = f"ended, and {title} does not answer"
         else:
-            self.exits += self.state in ALIVE
+            if self.state in ALIVE:
+                self._exited()
             self.state, self.message = AgentState.BACKOFF, f"ended; {title} has not said how yet"
         self._let_go()
 
@@ -156,7 +160,8 @@ class Unit:
         self.earlier, self.identity = None, found
         self.child = take_over(found) if found else None
         if known:
-            self.exits += self.state in ALIVE and not alive(known)
+            if self.state in ALIVE and not alive(known):
+                self._exited()
         elif before and before != found:
             self.revision = ""  # it was restarted while nobody watched
         if before and before != found:
@@ -171,12 +176,17 @@ class Unit:
             self.state = self.held
         else:
             self.held = None
-            self.exits += was in ALIVE and program.state is not AgentState.STOPPED
+            if was in ALIVE and program.state is not AgentState.STOPPED:
+                self._exited()
             self.state, self.message = program.state, program.message or self.message
             if program.state is AgentState.FATAL:
                 self.exits = max(1, self.exits)
         if before:
             self.add_strays([before])
+
+    def _exited(self) -> None:
+        self.exits += 1
+        self.crashed_at = crashes(self.crashed_at, boot_seconds(), None)
 
     def _lose(self) -> None:
         self._let_go()

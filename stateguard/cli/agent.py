@@ -37,6 +37,16 @@ def logs(ctx: click.Context, name: str, wanted: int) -> None:
     show(ctx, document, map(line, document["lines"]))
 
 
+@command.command("attach")
+@click.argument("name")
+@click.argument("pid", type=click.IntRange(1), required=False)
+@click.pass_context
+def attach(ctx: click.Context, name: str, pid: int | None) -> None:
+    """Take a process that runs already as an agent, without restarting it."""
+    document = ask(ctx, "agent-attach", agent=name, pid=pid)
+    show(ctx, document, [])
+
+
 @command.command("restart")
 @click.argument("names", nargs=-1, metavar="NAME...")
 @click.option("--all", "every", is_flag=True, help="Every agent.")

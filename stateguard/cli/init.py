@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--live", type=click.Path(path_type=Path), metavar="DIR", help="Live directory (default HOME/live).")
 @click.option("--remote", "remotes", multiple=True, metavar="NAME=URL", help="A mirror; may be given several times.")
 @click.option("--runtime", default="embedded", metavar="RUNTIME", help="Who runs the agents; see the reference.")
+@click.option("--attach", is_flag=True, help="Take over agents that run already, found by their command.")
+@click.option("--process", "processes", multiple=True, metavar="NAME=PID", help="Take over this process as that agent.")
 @click.option("--no-baseline", is_flag=True, help="Do not watch one confirm window and sign baseline/1.")
 @click.option("--signing-key", metavar="KEY", help="Trust your key with everything, and approve baseline/1 with it.")
 @click.pass_context
@@ -33,6 +35,8 @@ def command(
     live: Path | None,
     remotes: tuple[str, ...],
     runtime: str,
+    attach: bool,
+    processes: tuple[str, ...],
     no_baseline: bool,
     signing_key: str | None,
 ) -> None:
@@ -51,6 +55,8 @@ def command(
         user=user(),
         mirrors=tuple(map(_mirror, remotes)),
         runtime=runtime_of(runtime),
+        attach=attach,
+        processes=dict(map(_process, processes)),
     )
     with Listener(quiet=ctx.obj["quiet"]) as listener:
         founding = replace(founding, signing=_undisturbed(key, listener) if key is not None else None)
@@ -89,6 +95,13 @@ def _mirror(text: str) -> MirrorSpec:
     if not sign or not name or not url:
         raise UsageProblemError(f"--remote takes NAME=URL, not {redact(text)!r}")
     return MirrorSpec(name, url)
+
+
+def _process(text: str) -> tuple[str, int]:
+    name, _, pid = text.partition("=")
+    if not name or not (pid.isascii() and pid.isdigit()):
+        raise UsageProblemError(f"--process takes NAME=PID, not {text!r}")
+    return name, int(pid)
 
 
 def runtime_of(text: str) -> object:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from stateguard.errors import (
 )
 from stateguard.guard.admit import tree_reader
 from stateguard.guard.applies import Say
+from stateguard.guard.attach import choose, require_none
 from stateguard.guard.compose import IDENTITY, Guard, compose
 from stateguard.guard.gather import Directory, Gathered, policy_of
 from stateguard.guard.hooks import install_hooks
@@ -61,6 +62,7 @@ class Founding:
     """What a new home is made from.
 
     ``source`` None: an empty state; ``signing`` None: the guard signs baseline/1; ``runtime``: as guard.yaml says it.
+    ``attach`` looks for agents that run already, ``processes`` are agents' processes that a person named.
     """
 
     home: Home
@@ -71,6 +73,8 @@ class Founding:
     mirrors: tuple[MirrorSpec, ...] = ()
     signing: Signing | None = None
     runtime: object = EMBEDDED
+    attach: bool = False
+    processes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def settings(self) -> HostSettings:
@@ -121,11 +125,13 @@ def _found(
             taken = _gathered(guard, founding)
             revision = _first_commit(guard, taken)
             _check_ground(guard, founding, revision)
+            running = _meet(guard, founding, revision)
             claim(guard.live, guard.identity, home.root)
             say(f"imported {count(len(taken.paths), 'file')} as {revision[:10]}")
             for line in taken.lines():
                 say(line)
-            _meet(guard, revision, say)
+            if running:
+                say(f"{count(len(running), 'agent runs', 'agents run')} already: {joined(running)}")
         except StateguardError:
             _forget(home)
             raise
@@ -196,8 +202,8 @@ def _check_ground(guard: Guard, founding: Founding, revision: str) -> None:
         raise RefusedError(message, next_step=hint) from error
 
 
-def _meet(guard: Guard, revision: str, say: Say) -> None:
-    """Take over the agents that run already; where somebody else runs them, each must be known there."""
+def _meet(guard: Guard, founding: Founding, revision: str) -> list[str]:
+    """Take over the agents that run already, and return their names; what somebody else runs must be known there."""
     system = guard.books.declared.system(revision)
     guard.runtime.adopt(system.agents)
     statuses = guard.runtime.statuses().values()
@@ -205,10 +211,24 @@ def _meet(guard: Guard, revision: str, say: Say) -> None:
     wrong = silent[:1] or [f"{s.name}: {s.message}" for s in statuses if s.state is AgentState.FATAL]
     if wrong:
         raise AgentsError("\n".join(wrong), next_step="check the runtime and its programs, then run init again")
+    _attach(guard, founding, revision)
+    statuses = guard.runtime.statuses().values()
     guard.prober.configure(system.probes)
-    running = [s.name for s in statuses if s.state in ALIVE]
-    if running:
-        say(f"{count(len(running), 'agent runs', 'agents run')} already: {joined(sorted(running))}")
+    return sorted(s.name for s in statuses if s.state in ALIVE)
+
+
+def _attach(guard: Guard, founding: Founding, revision: str) -> None:
+    agents, runtime = guard.books.declared.system(revision).agents, guard.runtime
+    unknown = sorted(founding.processes.keys() - agents.keys())
+    if unknown:
+        raise NotFoundError(f"there is no agent {unknown[0]!r}", next_step=f"agents: {', '.join(sorted(agents))}")
+    for name, pid in founding.processes.items():
+        runtime.attach(agents[name], pid, revision)
+    if not founding.attach:
+        require_none(runtime, agents)
+        return
+    for name, pid in choose(runtime, agents).items():
+        runtime.attach(agents[name], pid, revision)
 
 
 def _forget(home: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Collection, Iterator
@@ -48,6 +49,47 @@ def group_of(pid: int) -> int | None:
     return int(fields[2]) if fields is not None and fields[0] not in ("Z", "X") else None
 
 
+def command_of(pid: int) -> tuple[str, ...]:
+    """Return the argument list of a process; empty if there is none, it is a zombie, or it may not be read."""
+    try:
+        content = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ()
+    return tuple(os.fsdecode(part) for part in content.removesuffix(b"\0").split(b"\0")) if content else ()
+
+
+def directory_of(pid: int) -> Path | None:
+    """Return the working directory of a process; None if there is none or it may not be read."""
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return None
+
+
+def owner_of(pid: int) -> int | None:
+    """Return the user id that a process runs as; None if there is no such process."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def descendants(pid: int) -> tuple[ProcessIdentity, ...]:
+    """Return the living children of a process, their children, and so on."""
+    parents: dict[int, list[int]] = {}
+    for one in pids():
+        fields = _stat(one)
+        if fields is not None:
+            parents.setdefault(int(fields[1]), []).append(one)
+    found: list[int] = []
+    left = [pid]
+    while left:
+        children = parents.get(left.pop(), [])
+        found += children
+        left += children
+    return tuple(identity for one in found if (identity := identify(one)))
+
+
 def ancestors(pid: int) -> tuple[int, ...]:
     """Return the parent of a process, the parent's parent, and so on, as far as /proc shows them."""
     found: list[int] = []
@@ -61,7 +103,7 @@ def ancestors(pid: int) -> tuple[int, ...]:
 def group_members(group: int) -> list[int]:
     """Return the living processes of a process group."""
     found = []
-    for pid in _pids():
+    for pid in pids():
         fields = _stat(pid)
         if fields is not None and int(fields[2]) == group and fields[0] not in ("Z", "X"):
             found.append(pid)
@@ -71,7 +113,7 @@ def group_members(group: int) -> list[int]:
 def with_variable(name: str) -> Iterator[tuple[int, str]]:
     """Yield pid and value of every readable process that was started with an environment variable."""
     wanted = name.encode() + b"="
-    for pid in _pids():
+    for pid in pids():
         try:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
         except OSError:
@@ -101,6 +143,22 @@ def signal_group(group: int, number: signal.Signals) -> bool:
     return True
 
 
+def signal_process(identity: ProcessIdentity, number: signal.Signals) -> None:
+    """Send a signal to exactly that process; nothing happens if it has ended.
+
+    Raises:
+        PermissionError: it is another user's.
+    """
+    descriptor = open_pidfd(identity)
+    if descriptor is None:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError):  # it has ended since
+            signal.pidfd_send_signal(descriptor, number)
+    finally:
+        os.close(descriptor)
+
+
 def open_pidfd(identity: ProcessIdentity) -> int | None:
     """Return a descriptor that turns readable when exactly that process ends; None if it ended already."""
     try:
@@ -113,7 +171,8 @@ def open_pidfd(identity: ProcessIdentity) -> int | None:
     return descriptor
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """Return the ids of all processes."""
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from stateguard.errors import NotFoundError, RefusedError
 from stateguard.guard import view
 from stateguard.guard.applies import Say
+from stateguard.guard.attach import choose_one
 from stateguard.guard.commands.desk import Command, Desk, actor
 from stateguard.model.graph import start_order, stop_order
 from stateguard.record.audit import Entry
@@ -53,7 +54,24 @@ def _agent_logs(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, 
     return {"name": name, "lines": desk.guard.runtime.tail(name, int(parameters["lines"]))}
 
 
+def _agent_attach(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard, name = desk.guard, str(parameters["agent"])
+    agents = guard.system.agents
+    if name not in agents:
+        raise NotFoundError(f"there is no agent {name!r}", next_step=f"agents: {', '.join(sorted(agents)) or 'none'}")
+    given = parameters.get("pid")
+    pid = choose_one(guard.runtime, agents[name]) if given is None else int(given)
+    guard.runtime.attach(agents[name], pid, guard.applied)
+    guard.prober.begin([p.id for p in guard.system.probes if p.agent in (None, name)])
+    by_hand = set(guard.store.marked("stopped") or [])
+    guard.store.mark("stopped", sorted(by_hand - {name}) or None)
+    guard.books.audit.append([Entry("agent", actor(parameters), {"action": "attach", "agents": [name], "pid": pid})])
+    say(f"{name} is process {pid} from now on")
+    return _agent_list(desk, parameters, say)
+
+
 COMMANDS: dict[str, Command] = {
+    "agent-attach": Command(_agent_attach, writes=True),
     "agent-list": Command(_agent_list),
     "agent-logs": Command(_agent_logs),
     "agent-act": Command(_agent_act, writes=True),

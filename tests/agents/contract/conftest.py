@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.contract.places import EmbeddedPlace, ManagedPlace, Place, ScriptInit, SupervisorProcess
+from agents.contract.places import AttachPlace, EmbeddedPlace, ManagedPlace, Place, ScriptInit, SupervisorProcess
 from agents.setting import IDENTITY, Setting
 from stateguard.agents.runtime import GuardRuntime
 from stateguard.host.home import Home
@@ -32,11 +32,13 @@ def setting(live: Path, tmp_path: Path) -> Setting:
     return Setting(home, live, f"{IDENTITY}{os.getpid()}-{tmp_path.parent.name}-{tmp_path.name}")
 
 
-@pytest.fixture(params=["embedded", "supervisor", "command"])
+@pytest.fixture(params=["embedded", "attach", "supervisor", "command"])
 def place(request: pytest.FixtureRequest, setting: Setting, tmp_path: Path) -> Iterator[Place]:
     """Each kind of runtime, one after the other."""
     if request.param == "embedded":
         yield EmbeddedPlace(setting)
+    elif request.param == "attach":
+        yield AttachPlace(setting)
     elif request.param == "supervisor":
         supervisor = request.getfixturevalue("supervisor")
         yield ManagedPlace(setting, {"supervisor": {"socket": str(supervisor.socket)}}, supervisor)

@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from agents.setting import IGNORES_TERM, Setting
 from helpers import eventually
@@ -17,8 +18,10 @@ from stateguard.agents.choose import make_runtime
 from stateguard.agents.runtime import GuardRuntime
 from stateguard.config.host import load_host
 from stateguard.config.runtime import runtime_text
+from stateguard.errors import AgentsError
 from stateguard.host.process import identify
 from stateguard.model.agent import AgentSpec, StopPolicy
+from stateguard.model.health import ALIVE
 
 STUBBORN = "stubborn"
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
@@ -69,6 +72,52 @@ class EmbeddedPlace:
         earlier.close()
         assert pid
         return pid
+
+
+class AttachPlace(EmbeddedPlace):
+    """The guard's own supervision of processes that somebody else has started."""
+
+    def runtime(self) -> GuardRuntime:
+        return cast("GuardRuntime", Attaching(super().runtime(), self.setting.live))
+
+
+class Attaching:
+    """Attaches where the embedded runtime would start, as long as there is something to attach to."""
+
+    def __init__(self, runtime: GuardRuntime, live: Path) -> None:
+        self._runtime, self._live = runtime, live
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._runtime, name)
+
+    def start(self, agent: AgentSpec, revision: str) -> None:
+        with self._lock:
+            known = self._runtime.statuses().get(agent.name)
+            if agent.command and agent.name != "crasher" and (known is None or known.state not in ALIVE):
+                pid = detached(self._live, *agent.command, agent.name)
+                try:
+                    self._runtime.attach(agent, pid, revision)
+                except AgentsError:
+                    os.kill(pid, signal.SIGKILL)
+                    raise
+            else:
+                self._runtime.start(agent, revision)
+
+
+def detached(live: Path, *argv: str) -> int:
+    """Start a process that is nobody's child, in a process group that is not its own; returns its id."""
+    script = '"$@" >/dev/null 2>&1 & echo $!'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *argv],
+        cwd=live,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    return int(done.stdout)
 
 
 class ManagedPlace:

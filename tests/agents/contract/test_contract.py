@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agents.contract.places import PROGRAMS, STUBBORN, EmbeddedPlace, Place, gone, spec
+from agents.contract.places import PROGRAMS, STUBBORN, AttachPlace, EmbeddedPlace, Place, gone, spec
 from agents.setting import Setting
 from helpers import eventually
 from stateguard.agents.runtime import GuardRuntime
@@ -86,7 +86,7 @@ def test_a_crash_is_seen_at_once(runtime: GuardRuntime, setting: Setting, place:
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: len(setting.told) > told)
     assert setting.told[told][0] - killed_at <= 0.5
-    eventually(lambda: status(runtime).exits == 1)
+    eventually(lambda: (status(runtime).exits, status(runtime).crashes) == (1, 1))
     if place.restarts:
         back = reaches(runtime, *ALIVE)
         assert back.pid != pid
@@ -193,8 +193,14 @@ def test_many_commands_at_once_never_double_an_agent(runtime: GuardRuntime) -> N
     assert all(gone(pid) for pid in pids)
 
 
-def test_what_an_agent_wrote_can_be_read(runtime: GuardRuntime) -> None:
+def test_what_an_agent_wrote_can_be_read(runtime: GuardRuntime, place: Place) -> None:
     runtime.start(spec(STEADY), "r")
+    if isinstance(place, AttachPlace):
+        with pytest.raises(AgentsError, match="what it writes goes where it always went"):
+            runtime.tail(STEADY, 1)
+        runtime.stop(STEADY)
+        place.runtime().tail(STEADY, 1)
+        return
     eventually(lambda: runtime.tail(STEADY, 1))
     assert runtime.tail(STEADY, 1)[0].endswith("is up")
     assert set(PROGRAMS) >= {STEADY, STUBBORN}
