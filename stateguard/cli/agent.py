@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from stateguard.cli import complete
 from stateguard.cli.context import ask, show, table
 from stateguard.errors import UsageProblemError
 from stateguard.model.identity import short
@@ -26,7 +27,7 @@ def list_(ctx: click.Context) -> None:
 
 
 @command.command("logs")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.agents)
 @click.option("--lines", "wanted", type=click.IntRange(1, 10000), default=50, show_default=True)
 @click.pass_context
 def logs(ctx: click.Context, name: str, wanted: int) -> None:
@@ -48,7 +49,7 @@ def attach(ctx: click.Context, name: str, pid: int | None) -> None:
 
 
 @command.command("restart")
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete.agents)
 @click.option("--all", "every", is_flag=True, help="Every agent.")
 @click.pass_context
 def restart(ctx: click.Context, names: tuple[str, ...], every: bool) -> None:
@@ -57,7 +58,7 @@ def restart(ctx: click.Context, names: tuple[str, ...], every: bool) -> None:
 
 
 @command.command("stop")
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete.agents)
 @click.option("--all", "every", is_flag=True, help="Every agent.")
 @click.pass_context
 def stop(ctx: click.Context, names: tuple[str, ...], every: bool) -> None:
@@ -66,7 +67,7 @@ def stop(ctx: click.Context, names: tuple[str, ...], every: bool) -> None:
 
 
 @command.command("start")
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete.agents)
 @click.option("--all", "every", is_flag=True, help="Every agent.")
 @click.pass_context
 def start(ctx: click.Context, names: tuple[str, ...], every: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from stateguard.cli import complete
 from stateguard.cli.context import ask, say, show, table
 from stateguard.model.identity import short
 
@@ -64,7 +65,7 @@ def list_(ctx: click.Context) -> None:
 
 
 @command.command("show")
-@click.argument("number")
+@click.argument("number", shell_complete=complete.baselines)
 @click.pass_context
 def show_(ctx: click.Context, number: str) -> None:
     """Show one baseline."""
@@ -73,7 +74,7 @@ def show_(ctx: click.Context, number: str) -> None:
 
 
 @command.command("verify")
-@click.argument("number", required=False)
+@click.argument("number", required=False, shell_complete=complete.baselines)
 @click.pass_context
 def verify(ctx: click.Context, number: str | None) -> int:
     """Read every byte of a baseline (default: of all) and check signature, name and fingerprints."""
@@ -88,7 +89,7 @@ def verify(ctx: click.Context, number: str | None) -> int:
 
 
 @command.command("revoke")
-@click.argument("number")
+@click.argument("number", shell_complete=complete.baselines)
 @click.option("--reason", metavar="TEXT", help="Why, for the record.")
 @click.pass_context
 def revoke(ctx: click.Context, number: str, reason: str | None) -> None:

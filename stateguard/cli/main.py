@@ -22,7 +22,7 @@ COMMANDS = (
     "agent", "history", "show", "diff", "conversations", "audit", "incident", "suspend", "resume", "arming", "trust",
     "mirror",
     # how the guard itself is, and is run
-    "doctor", "metrics", "config", "service", "upgrade", "eject",
+    "doctor", "metrics", "config", "service", "upgrade", "eject", "help", "completion",
     # to try it out; what hooks call
     "example", "demo", "hook",
 )  # fmt: skip

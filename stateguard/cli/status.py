@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import Any
 
 import click
@@ -12,23 +10,19 @@ from stateguard.cli.context import ask, show, table, word
 from stateguard.model.identity import short
 from stateguard.text.words import count
 
-_BETWEEN_SECONDS = 1.0
-
 
 @click.command("status")
-@click.option("--watch", is_flag=True, help="Show it again every second until interrupted.")
+@click.option("--watch", is_flag=True, help="Show it again every second until Ctrl-C.")
 @click.pass_context
 def command(ctx: click.Context, watch: bool) -> None:
     """Show health, revision, fingerprint, baseline, drift, agents, open incidents, running transition."""
-    while True:
-        document = ask(ctx, "status")
-        if watch and not ctx.obj["json"]:
-            click.clear()
-        show(ctx, document, lines(document))
-        if not watch:
-            return
-        sys.stdout.flush()
-        time.sleep(_BETWEEN_SECONDS)
+    if watch:
+        from stateguard.cli.watch import watch_over
+
+        watch_over(lambda: ask(ctx, "status"), lines, as_json=ctx.obj["json"], colour=ctx.color is not False)
+        return
+    document = ask(ctx, "status")
+    show(ctx, document, lines(document))
 
 
 def lines(status: dict[str, Any]) -> list[str]:

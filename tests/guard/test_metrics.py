@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from driving import Driver, end_pushing
+from driving import Driver, end_pushing, sh
 from helpers import eventually
 from tiny import ALPHA, GOOD
 
@@ -59,7 +59,7 @@ def test_names_types_and_labels_keep_the_rules_and_are_documented(tiny: Driver) 
         name = f"{family.name}_total" if family.type == "counter" else family.name
         assert (family.type == "counter") == name.endswith("_total")
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        assert labels == set(re.findall(r"`(\w+)`", rows[name])), name
+        assert not family.samples or labels == set(re.findall(r"`(\w+)`", rows[name])), name
 
 
 def test_they_follow_pushes_and_rollbacks(tiny: Driver) -> None:
@@ -117,6 +117,27 @@ def test_a_scrape_waits_for_no_push_and_shows_what_waits(tiny: Driver) -> None:
     end_pushing(second)
     eventually(lambda: value(values(scrape(tiny)), "worker_busy") == 0, 20)
     assert value(values(scrape(tiny)), "worker_queue_length") == 0
+
+
+def test_mirrors_are_shown_by_name(tiny: Driver) -> None:
+    mirror = tiny.root / "mirror.git"
+    sh("git", "init", "-q", "--bare", mirror)
+    settings = tiny.home / "guard.yaml"
+    before = settings.read_text()
+    settings.write_text(re.sub(r"^mirrors:.*", f"mirrors: [{{name: near, url: {mirror}}}]", before, flags=re.MULTILINE))
+    try:
+        eventually(lambda: values(scrape(tiny)).get(state_of("near", "IN_SYNC")) == 1, 60)
+        found = values(scrape(tiny))
+        assert value(found, "mirror_behind_refs", mirror="near") == 0
+        assert value(found, "mirror_failures", mirror="near") == 0
+        assert value(found, "mirror_last_success_timestamp_seconds", mirror="near") > 0
+    finally:
+        settings.write_text(before)
+    assert state_of("near", "IN_SYNC") not in values(scrape(tiny))
+
+
+def state_of(mirror: str, state: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return "stateguard_mirror_state", (("mirror", mirror), ("state", state))
 
 
 def test_counters_survive_the_guard(tiny: Driver) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 
 from stateguard.guard.compose import Guard
+from stateguard.guard.metrics.mirrors import MirrorMetrics
 from stateguard.guard.metrics.operations import OperationMetrics
 from stateguard.guard.metrics.process import ProcessMetrics
 from stateguard.guard.metrics.source import Pulse, Source
 from stateguard.guard.metrics.state import StateMetrics
 
-SOURCES: tuple[Callable[[CollectorRegistry], Source], ...] = (OperationMetrics, StateMetrics)
+SOURCES: tuple[Callable[[CollectorRegistry], Source], ...] = (OperationMetrics, StateMetrics, MirrorMetrics)
 """What makes each group of metrics, beside those of the process."""
 
 
