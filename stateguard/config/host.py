@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from stateguard.config.document import Document
-from stateguard.config.fields import Period, Required, Size, Strict, Text, check
+from stateguard.config.fields import Period, Positive, Required, Size, Strict, Text, check
 from stateguard.config.mirror import MirrorModel, unique
 from stateguard.config.problem import InvalidDocument, Problem
 from stateguard.config.runtime import EMBEDDED, Runtime, runtime_settings, runtime_text
@@ -78,6 +78,13 @@ class LogsModel(Strict):
     keep: Annotated[int, Field(ge=0, le=100)] = 3
 
 
+class ScrubModel(Strict):
+    """How often everything is read anew in the background, and how fast."""
+
+    every: Positive = 86400.0
+    percent: Annotated[int, Field(ge=1, le=100)] = 5
+
+
 class HostModel(Strict):
     """A ``guard.yaml``."""
 
@@ -89,6 +96,7 @@ class HostModel(Strict):
     require_signed_commits: Literal["none", "head", "all"] = "none"
     reserve: Size = 64 * MIB
     logs: LogsModel = LogsModel()
+    scrub: ScrubModel = ScrubModel()
     mirrors: list[MirrorModel] | None = None
 
     @field_validator("mirrors")
@@ -115,6 +123,8 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         reserve_bytes=model.reserve,
         log_max_bytes=model.logs.max_size,
         log_keep=model.logs.keep,
+        scrub_every_seconds=model.scrub.every,
+        scrub_percent=model.scrub.percent,
         signatures=Signatures(model.require_signed_commits),
         mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
         runtime=runtime_settings(model.runtime),

@@ -27,7 +27,8 @@ class Facts:
     """One cycle's view of the system.
 
     ``over_ceiling`` are captured files that are not kept, each with the reason; ``not_kept`` is why the last capture
-    failed, if it did. ``revision`` is the commit that is live, empty if that is not asked about.
+    failed, if it did; ``damaged`` are baselines that do not verify, by number. ``revision`` is the commit that is
+    live, empty if that is not asked about.
     """
 
     agents: Mapping[str, AgentSpec]
@@ -36,6 +37,7 @@ class Facts:
     drift: tuple[Drift, ...] = ()
     over_ceiling: tuple[str, ...] = ()
     not_kept: str = ""
+    damaged: tuple[tuple[int, str], ...] = ()
     revision: str = ""
     mirrors: tuple[MirrorSeen, ...] = ()
 

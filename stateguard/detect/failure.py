@@ -20,6 +20,7 @@ FLAPPING = "FLAPPING"
 DRIFT = "DRIFT"
 CAPTURE_CEILING = "CAPTURE_CEILING"
 CAPTURE_FAILED = "CAPTURE_FAILED"
+BASELINE_DAMAGED = "BASELINE_DAMAGED"
 MIXED_VERSIONS = "MIXED_VERSIONS"
 MIRROR_BEHIND = "MIRROR_BEHIND"
 MIRROR_DIVERGED = "MIRROR_DIVERGED"
@@ -32,6 +33,7 @@ TELLING = frozenset(
         DRIFT,
         CAPTURE_CEILING,
         CAPTURE_FAILED,
+        BASELINE_DAMAGED,
         MIXED_VERSIONS,
         MIRROR_BEHIND,
         MIRROR_DIVERGED,
@@ -61,7 +63,7 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
         paths = tuple(f"{d.path}: {d.kind}" for d in facts.drift)
         message = f"{count(len(facts.drift), 'live path differs', 'live paths differ')} from what is desired"
         found.append(Condition(DRIFT, "live", Severity.LOW, "Drifted", message, "watcher", paths[:_SHOWN]))
-    found += [*_captures(facts), *_mixed(facts), *_runtime(facts), *_mirrors(facts)]
+    found += [*_captures(facts), *_baselines(facts), *_mixed(facts), *_runtime(facts), *_mirrors(facts)]
     unique: dict[tuple[str, str], Condition] = {}
     for condition in sorted(found, key=lambda c: (c.severity, c.external)):
         known = unique.get(condition.key)
@@ -176,6 +178,20 @@ def _captures(facts: Facts) -> list[Condition]:
         message = f"what agents wrote lately could not be kept: {facts.not_kept}"
         found.append(Condition(CAPTURE_FAILED, "live", Severity.MEDIUM, "NotKept", message, "capture"))
     return found
+
+
+def _baselines(facts: Facts) -> list[Condition]:
+    return [
+        Condition(
+            BASELINE_DAMAGED,
+            f"baseline/{number}",
+            Severity.HIGH,
+            "DoesNotVerify",
+            f"baseline/{number} does not verify and is not gone back to: {problem}",
+            "scrub",
+        )
+        for number, problem in facts.damaged
+    ]
 
 
 def _mixed(facts: Facts) -> list[Condition]:

@@ -14,6 +14,7 @@ from stateguard.guard.capture import Capture
 from stateguard.guard.compose import Guard
 from stateguard.guard.healing import Healer
 from stateguard.guard.mirrors import mirrors_seen
+from stateguard.guard.scrub import Scrub
 from stateguard.guard.view import drift_now, facts
 from stateguard.host.clock import boot_seconds, moment, now_text
 from stateguard.host.logs import log, warn
@@ -32,10 +33,12 @@ _REFUSED_RETRY_SECONDS = 60.0
 class Cycle:
     """One look at the system after another, on the guard's own thread."""
 
-    def __init__(self, guard: Guard, applies: Applies, watcher: Watcher, urgent: Callable[[], bool]) -> None:
+    def __init__(
+        self, guard: Guard, applies: Applies, watcher: Watcher, scrub: Scrub, urgent: Callable[[], bool]
+    ) -> None:
         """Work with this guard; ``watcher`` knows how long the live directory was quiet, ``urgent`` if work waits."""
         self._guard, self._applies = guard, applies
-        self._watcher = watcher
+        self._watcher, self._scrub = watcher, scrub
         self._healer, self._capture = Healer(guard, watcher), Capture(guard, urgent)
         self._well_since: float | None = None
         self._refused_until = 0.0
@@ -74,7 +77,9 @@ class Cycle:
         captured = self._capture.look()
         over, failed = tuple(one.text() for one in captured.over), self._capture.failed
         found = facts(self._guard, drift_now(self._guard))
-        return replace(found, over_ceiling=over, not_kept=failed, mirrors=mirrors_seen(self._guard))
+        return replace(
+            found, over_ceiling=over, not_kept=failed, damaged=self._scrub.damaged(), mirrors=mirrors_seen(self._guard)
+        )
 
     def _respond(self, seen: Facts, found: Sequence[Condition]) -> None:
         suspended = self._suspended()

@@ -18,6 +18,7 @@ from stateguard.guard.eject import refuse_ejected
 from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
 from stateguard.guard.recover import recover
+from stateguard.guard.scrub import Scrub
 from stateguard.guard.tending import LogTender
 from stateguard.guard.upgrade import upgrade
 from stateguard.guard.watchdog import Watchdog, notify
@@ -97,7 +98,8 @@ class Daemon:
         pulse = Pulse(lambda: self.worker.waiting, lambda: self.worker.busy, lambda: self._cycle.drifted)
         self._instruments = Instruments(guard, pulse)
         self._keeper = Keeper(guard.mirrors)
-        self._cycle = Cycle(guard, self._applies, self._watcher, lambda: self.worker.waiting > 0)
+        self._scrub = Scrub(guard)
+        self._cycle = Cycle(guard, self._applies, self._watcher, self._scrub, lambda: self.worker.waiting > 0)
         self._server = Server(guard.home.socket, application(self._desk, self.worker), self._is_agent)
 
     def serve(self) -> None:
@@ -118,6 +120,7 @@ class Daemon:
             self._watchdog.stop()
             self._server.stop()
             self._watcher.stop()
+            self._scrub.stop()
             log("stopped; the agents stay running")
 
     def _begin(self) -> None:
@@ -126,6 +129,7 @@ class Daemon:
         self._guard.store.mark("stopped", None)
         started = self._guard.start_missing()
         self._watcher.start()
+        self._scrub.start()
         if recovered or started:
             log("caught up", recovered=recovered, started=started)
 

@@ -27,6 +27,11 @@ def boot_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def thread_seconds() -> float:
+    """Return the CPU time that this thread has used, in seconds."""
+    return time.thread_time()
+
+
 def wall_seconds() -> float:
     """Return Unix time in seconds."""
     return time.time()

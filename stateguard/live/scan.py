@@ -53,6 +53,11 @@ class _Seen:
     hashed_at: float
     entry: Entry
 
+    @property
+    def trusted(self) -> bool:
+        """Whether any later change would show in the signature: it was old enough when the file was read."""
+        return max(self.signature[_CHANGED_AT]) < self.hashed_at - _RACY_NANOSECONDS
+
 
 class Scanner:
     """Looks at paths below one root and remembers what it hashed."""
@@ -77,6 +82,21 @@ class Scanner:
             OSError: something there cannot be read.
         """
         return {p: e for p, e in self._look(paths, store, has).items() if e != OBSTACLE}
+
+    def changed_unseen(self, path: str) -> bool:
+        """Hash a path anew; say whether it holds other bytes than were remembered although its stat is the same.
+
+        What was found is what is remembered from then on.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        known = self._seen.pop(path, None)
+        self.observe([path])
+        now = self._seen.get(path)
+        if known is None or now is None or not known.trusted:
+            return False
+        return known.signature == now.signature and known.entry != now.entry
 
     def content(self, path: str) -> bytes:
         """Return the bytes of one path as they count for a fingerprint.
@@ -155,11 +175,7 @@ class Scanner:
             with files.open_directory(root, tuple(parts)) as directory:
                 signature = self._signature(path, directory, name)
                 seen = self._seen.get(path)
-                fresh = (
-                    seen is not None
-                    and seen.signature == signature
-                    and max(signature[_CHANGED_AT]) < seen.hashed_at - _RACY_NANOSECONDS
-                )
+                fresh = seen is not None and seen.signature == signature and seen.trusted
                 if seen is not None and fresh and (has is None or has(seen.entry.id)):
                     return seen.entry
                 hashed_at = wall_seconds() * 1e9

@@ -118,6 +118,8 @@ class HostSettings:
     reserve_bytes: int = 64 * MIB
     log_max_bytes: int = 10 * MIB
     log_keep: int = 3
+    scrub_every_seconds: float = 86400.0
+    scrub_percent: int = 5
     mirrors: tuple[MirrorSpec, ...] = ()
     signatures: Signatures = Signatures.NONE
     runtime: RuntimeSettings = field(default_factory=Embedded)

@@ -195,8 +195,10 @@ class Baselines:
             raise NotFoundError(message, next_step="see: stateguard baseline list")
         return fit[0]
 
-    def verify(self, number: int) -> tuple[str, ...]:
+    def verify(self, number: int, pace: Callable[[], None] = lambda: None) -> tuple[str, ...]:
         """Return what is wrong with a baseline, after reading every byte of it; nothing means it holds.
+
+        ``pace`` is called between two objects.
 
         Raises:
             NotFoundError: there is none of that number.
@@ -210,7 +212,7 @@ class Baselines:
             ("complete state", places.captured.path, s.snapshot, s.fingerprint),
         ):
             try:
-                found = fingerprint.full(path, Repository(path).commit(commit).tree)
+                found = fingerprint.full(path, Repository(path).commit(commit).tree, pace)
             except StateguardError as error:
                 problems.append(f"{what}: {error}")
                 continue

@@ -104,15 +104,15 @@ def _of_node(node: Mapping[str, object], lead: str, digest: Callable[[str, Entry
     return _object(b"tree", b"".join(row for _, row in sorted(rows)))
 
 
-def full(path: Path, tree: str) -> str:
-    """Return the fingerprint of a tree from its bytes alone.
+def full(path: Path, tree: str, pace: Callable[[], None] = lambda: None) -> str:
+    """Return the fingerprint of a tree from its bytes alone; ``pace`` is called between two objects.
 
     Raises:
         StorageError: an object is missing or malformed, or its bytes are not those of its id.
     """
     store = DiskObjectStore(path / "objects")
     try:
-        return _PREFIX + _full_tree(store, tree.encode()).hex()
+        return _PREFIX + _full_tree(store, tree.encode(), pace).hex()
     except RecursionError as error:
         raise StorageError(_TOO_DEEP.format(tree)) from error
     finally:
@@ -120,11 +120,12 @@ def full(path: Path, tree: str) -> str:
             store.close()
 
 
-def _full_tree(store: DiskObjectStore, tree: bytes) -> bytes:
+def _full_tree(store: DiskObjectStore, tree: bytes, pace: Callable[[], None]) -> bytes:
     rows = []
     for mode, name, child in _entries(tree, _verified(store, tree, b"tree", 2)):
+        pace()
         if mode == DIRECTORY:
-            digest = _full_tree(store, child)
+            digest = _full_tree(store, child, pace)
         else:
             digest = _object(b"blob", _verified(store, child, b"blob", 3))
         rows.append(b"%o %s\0" % (mode, name) + digest)
