@@ -9,12 +9,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], seconds: float = 5.0) -> T:
-    """Return the first true value of a condition; fail when it stays false for so many seconds."""
+def eventually(condition: Callable[[], T], seconds: float = 5.0, every: float = 0.005) -> T:
+    """Return the first true value of a condition; fail when it stays false for so many seconds.
+
+    ``every`` is the pause between two looks, in seconds: longer where a look costs something.
+    """
     give_up_at = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         assert time.monotonic() < give_up_at, f"still {value!r} after {seconds:g} s"
-        time.sleep(0.005)
+        time.sleep(every)

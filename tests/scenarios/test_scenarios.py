@@ -46,7 +46,7 @@ def test_a_scenario_ends_as_its_file_says(stage: Stage, name: str) -> None:
 
     stage.after(told)
     if expect.later == "rollback":
-        driver.wait(lambda s: s["revision"] not in (before, driver.head))
+        driver.wait(lambda s: s["revision"] not in (before, driver.head) and not s["incidents"])
     elif expect.later == "told":
         driver.wait(lambda s: s["incidents"])
 
