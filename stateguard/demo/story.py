@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from stateguard.demo.proof import prove
@@ -99,13 +101,28 @@ def _soaked(stage: Stage, number: int) -> None:
 
 def _conversation(stage: Stage) -> None:
     stage.chapter("A user talks to the system")
-    port = (stage.example / "agents/parent/agent.yaml").read_text(encoding="utf-8").split('PORT: "')[1].split('"')[0]
-    asked = json.dumps({"text": "plan my week", "conversation": "demo"}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/message", asked)  # noqa: S310 - our own agent
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own agent
-        stage.output(answer.read().decode()[:160] + " ...")
+    stage.output(_say(stage, "plan my week")[:160] + " ...")
     turns = (stage.live / "conversations/parent.jsonl").read_text(encoding="utf-8").count("\n")
     stage.promise("the plan came back, the conversation is on record in the live directory", turns > 2)  # noqa: PLR2004 - the example ships two turns
+    _say(stage, "shopping list")
+    stage.promise("the shopping agent remembers it in a SQLite database", _remembered(stage) == ["shopping list"])
+
+
+def _say(stage: Stage, text: str) -> str:
+    port = (stage.example / "agents/parent/agent.yaml").read_text(encoding="utf-8").split('PORT: "')[1].split('"')[0]
+    asked = json.dumps({"text": text, "conversation": "demo"}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/message", asked)  # noqa: S310 - our own agent
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own agent
+        return str(answer.read().decode())
+
+
+def _remembered(stage: Stage) -> list[str]:
+    """Return what users have said to the shopping agent, from a database that is whole."""
+    place = (stage.live / "conversations/shopping.db").as_uri() + "?mode=ro"
+    with closing(sqlite3.connect(place, uri=True)) as database:
+        if database.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+            return []
+        return [said for (said,) in database.execute("SELECT content FROM turn WHERE role = 'user'")]
 
 
 def _good_push(stage: Stage) -> None:
@@ -222,7 +239,8 @@ def _killed(stage: Stage) -> None:
     pids = [a["pid"] for a in status["agents"]]
     talk = stage.ask("fingerprint", "--live", "--files")["files"]
     kept = "plan my week" in _live(stage, "conversations/parent.jsonl") and "conversations/parent.jsonl" in talk
-    stage.promise("the conversation was kept through all of this", kept)
+    kept = kept and "conversations/shopping.db" in talk and _remembered(stage) == ["shopping list"]
+    stage.promise("the conversation was kept through all of this, and so was the memory in SQLite", kept)
     stage.promise("six agents, none doubled", len(set(pids)) == len(pids) == 6 and None not in pids)  # noqa: PLR2004 - as many as the example has
     stage.guard("status", show=True)
 
