@@ -13,13 +13,17 @@ from stateguard.model.tree import Drift
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The verdict on one probe: consecutive failures, the last run, and how often its latest results have turned."""
+    """The verdict on one probe: consecutive failures, the last run, and how often its latest results have turned.
+
+    ``failing_seconds`` is for how long it has not passed, if it has failed.
+    """
 
     probe: Probe
     health: Health
     failures: int
     last: Observation | None
     turns: int = 0
+    failing_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

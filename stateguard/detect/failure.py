@@ -45,6 +45,7 @@ TELLING = frozenset(
 """Types that are shown and recorded, and alone never lead to an incident."""
 
 _MANY_CRITICAL = 3
+_PARENT_SECONDS = 30.0
 _CRASH_LOOP = 3
 _TURNS = 8
 _SHOWN = 20
@@ -117,7 +118,7 @@ def _probes(facts: Facts) -> list[Condition]:
             Condition(
                 type=AGENT_FAILED if agent else PROBE_FAILED,
                 component=agent.name if agent else seen.probe.name,
-                severity=_level(agent) if agent else Severity.HIGH,
+                severity=_level(agent, seen.failing_seconds) if agent else Severity.HIGH,
                 reason="ProbeFailed",
                 message=message,
                 method="probe",
@@ -249,7 +250,9 @@ def _runtime(facts: Facts) -> list[Condition]:
     return found
 
 
-def _level(spec: AgentSpec) -> Severity:
+def _level(spec: AgentSpec, failing_seconds: float = 0.0) -> Severity:
+    if spec.parent and failing_seconds > _PARENT_SECONDS:
+        return Severity.CRITICAL
     return Severity.HIGH if spec.critical else Severity.MEDIUM
 
 

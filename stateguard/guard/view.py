@@ -23,7 +23,9 @@ from stateguard.state.repository import Repository
 def facts(guard: Guard, drifted: tuple[Drift, ...] = ()) -> Facts:
     """Return one look at the system, as the detectors read it."""
     readings = guard.prober.readings()
-    seen = tuple(Seen(r.probe, r.health, r.failures, r.last, r.turns) for _, r in sorted(readings.items()))
+    seen = tuple(
+        Seen(r.probe, r.health, r.failures, r.last, r.turns, r.failing_seconds) for _, r in sorted(readings.items())
+    )
     return Facts(guard.system.agents, guard.runtime.statuses(), seen, drifted, revision=guard.applied)
 
 

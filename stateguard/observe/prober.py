@@ -29,8 +29,8 @@ _EAGER_SECONDS = 0.1
 class Reading:
     """What is known of a probe; ``passes`` and ``failures`` are consecutive, ``begun_at`` is of the boot clock.
 
-    ``turns`` counts how often the latest results went from pass to failure or back. ``doubted`` says that some run
-    since the beginning has not passed.
+    ``failing_seconds`` is for how long it has not passed, if it has failed. ``turns`` counts how often the latest
+    results went from pass to failure or back. ``doubted`` says that some run since the beginning has not passed.
     """
 
     probe: Probe
@@ -39,6 +39,7 @@ class Reading:
     passes: int
     last: Observation | None
     begun_at: float
+    failing_seconds: float = 0.0
     turns: int = 0
     doubted: bool = True
 
@@ -138,9 +139,16 @@ class Prober:
         known, probe = entry.window, entry.probe
         held = probe.agent in self._paused or self._gated(entry)
         health = Health.UNKNOWN if held else windows.health(known, probe, now)
-        turns = 0 if held else windows.turns(known, now)
         return Reading(
-            probe, health, known.failures, known.passes, known.last, known.begun_at, turns, doubted=known.doubted
+            probe,
+            health,
+            known.failures,
+            known.passes,
+            known.last,
+            known.begun_at,
+            failing_seconds=windows.failing_seconds(known, now),
+            turns=0 if held else windows.turns(known, now),
+            doubted=known.doubted,
         )
 
     def _gated(self, entry: _Entry) -> bool:

@@ -24,9 +24,9 @@ class Window:
     """What a probe's observations amount to. All times are seconds of the boot clock.
 
     ``passes`` and ``failures`` are consecutive; ``failed``, ``errors`` and ``silent`` are the kinds of failure since
-    the last pass. ``verdict`` is UNKNOWN until a threshold was reached. ``doubted`` says that some run has not passed,
-    so the probe can tell a process that is not there from one that is. ``recent`` holds when the latest runs ended
-    since there is a verdict, and whether they passed.
+    the last pass, which was at ``passed_at``. ``verdict`` is UNKNOWN until a threshold was reached. ``doubted`` says
+    that some run has not passed, so the probe can tell a process that is not there from one that is. ``recent`` holds
+    when the latest runs ended since there is a verdict, and whether they passed.
     """
 
     begun_at: float
@@ -39,6 +39,7 @@ class Window:
     silent: int = 0
     last: Observation | None = None
     seen_at: float = -math.inf
+    passed_at: float | None = None
     doubted: bool = False
     recent: tuple[tuple[float, bool], ...] = ()
 
@@ -86,6 +87,13 @@ def health(window: Window, probe: Probe, now: float) -> Health:
     return window.verdict
 
 
+def failing_seconds(window: Window, now: float) -> float:
+    """Return for how long a probe that has failed has not passed: since its last pass, or since it was begun."""
+    if window.verdict is not Health.UNHEALTHY:
+        return 0.0
+    return max(0.0, now - (window.begun_at if window.passed_at is None else window.passed_at))
+
+
 def turns(window: Window, now: float) -> int:
     """Return how often the results have turned from pass to failure or back, among the latest runs."""
     lately = [passed for at, passed in window.recent if now - at <= _REMEMBERED_SECONDS]
@@ -105,7 +113,9 @@ def _remembered(window: Window, result: Result, now: float) -> tuple[tuple[float
 def _passed(window: Window, probe: Probe) -> Window:
     passes = window.passes + 1
     verdict = Health.HEALTHY if passes >= probe.success_threshold else window.verdict
-    return replace(window, passes=passes, failures=0, failed=0, errors=0, silent=0, verdict=verdict)
+    return replace(
+        window, passes=passes, failures=0, failed=0, errors=0, silent=0, verdict=verdict, passed_at=window.seen_at
+    )
 
 
 def _failed(window: Window, probe: Probe, result: Result, now: float) -> Window:

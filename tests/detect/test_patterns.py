@@ -68,6 +68,17 @@ def test_the_only_critical_agent_is_all_of_them() -> None:
     assert [(c.type, c.severity) for c in found] == [(SYSTEM_FAILURE, CRITICAL), (AGENT_FAILED, HIGH)]
 
 
+@pytest.mark.parametrize(
+    ("role", "seconds", "severity"),
+    [("parent", 30.0, HIGH), ("parent", 30.1, CRITICAL), ("domain", 3600.0, HIGH)],
+)
+def test_a_parent_that_is_unresponsive_for_long_is_level_one(role: str, seconds: float, severity: Severity) -> None:
+    agents = AGENTS | {"a": replace(AGENTS["a"], role=role), "c": AgentSpec("c", ("run",), critical=True)}
+    failing = replace(flapping("a", 0, Health.UNHEALTHY), failing_seconds=seconds)
+    row = Facts(agents, UP | {"c": AgentStatus("c", AgentState.RUNNING)}, (failing,))
+    assert [(c.type, c.severity) for c in conditions(row)] == [(AGENT_FAILED, severity)]
+
+
 @given(st.integers(0, 21), st.integers(0, 21), st.sampled_from(["a", "b", None]), st.integers(0, 5))
 def test_more_turns_and_more_crashes_are_never_milder(few: int, more: int, agent: str | None, crashes: int) -> None:
     few, more = sorted((few, more))

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from stateguard.model.agent import Probe, ProbeKind, TcpCheck
 from stateguard.model.health import Health, Observation, Result
-from stateguard.observe.window import Window, fed, fresh, health, patience_seconds, turns
+from stateguard.observe.window import Window, failing_seconds, fed, fresh, health, patience_seconds, turns
 
 PROBE = Probe("ready", ProbeKind.READINESS, TcpCheck("h", 1), "a", period_seconds=10.0, timeout_seconds=1.0)
 BAD = (Result.FAIL, Result.ERROR, Result.NO_DATA)
@@ -183,3 +183,13 @@ def test_turns_are_those_of_the_latest_runs(probe: Probe, said: list[Result], la
 @given(probes, results)
 def test_a_probe_is_doubted_once_it_has_not_passed(probe: Probe, said: list[Result]) -> None:
     assert feed(fresh(probe, 0.0), probe, said, 0.0).doubted == any(r is not Result.PASS for r in said)
+
+
+def test_how_long_it_has_failed_is_counted_from_the_last_pass() -> None:
+    window = feed(settled(), PROBE, [Result.PASS, Result.FAIL, Result.FAIL], 10.0)
+    assert failing_seconds(window, 35.0) == 0.0, "it has not failed yet"
+    window = feed(window, PROBE, [Result.FAIL], 40.0)
+    assert failing_seconds(window, 41.0) == 31.0
+    assert failing_seconds(feed(window, PROBE, [Result.PASS], 50.0), 60.0) == 0.0
+    never = feed(fresh(PROBE, 5.0), PROBE, [Result.FAIL] * 4, 15.0)
+    assert failing_seconds(never, 65.0) == 60.0, "it has never passed: since it was begun"
