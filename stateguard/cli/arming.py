@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stateguard.cli.context import ask, show, table
+from stateguard.text.escape import line
 
 
 @click.group("arming", invoke_without_command=True)
@@ -38,5 +39,8 @@ def set_(ctx: click.Context, trigger: str, level: str) -> None:
 def ledger(ctx: click.Context) -> None:
     """List what stateguard would have done."""
     document = ask(ctx, "arming-ledger")
-    rows = [(e["at"], e["trigger"] or "-", e["action"], e["incident"] or "-", e["reason"]) for e in document["ledger"]]
-    show(ctx, document, table(rows, ("AT", "TRIGGER", "WOULD", "INCIDENT", "WHY")))
+    rows = [
+        (e["at"], e["trigger"] or "-", e["action"], e["would"] or "-", e["incident"] or "-", line(e["reason"]))
+        for e in document["ledger"]
+    ]
+    show(ctx, document, table(rows, ("AT", "TRIGGER", "DID", "WOULD", "INCIDENT", "WHY")))

@@ -14,6 +14,7 @@ from stateguard.model.mirror import MirrorState
 from stateguard.text.words import count, joined, seconds
 
 AGENT_FAILED = "AGENT_FAILED"
+EXTERNAL_FAILED = "EXTERNAL_FAILED"
 PROBE_FAILED = "PROBE_FAILED"
 SYSTEM_FAILURE = "SYSTEM_FAILURE"
 FLAPPING = "FLAPPING"
@@ -114,6 +115,9 @@ def _probes(facts: Facts) -> list[Condition]:
         agent = facts.agents.get(seen.probe.agent or "")
         said = seen.last.message if seen.last else ""
         message = f"{seen.probe.title} failed {count(seen.failures, 'time')}{f' ({said})' if said else ''}"
+        if seen.probe.external:
+            found.append(_outside(seen, message))
+            continue
         found.append(
             Condition(
                 type=AGENT_FAILED if agent else PROBE_FAILED,
@@ -125,10 +129,18 @@ def _probes(facts: Facts) -> list[Condition]:
                 evidence=_evidence(seen),
                 probe=seen.probe.id,
                 # Nothing can be restarted while whoever runs the agents is silent: to go back would only break more.
-                external=seen.probe.external or _silent(facts, seen.probe.agent),
+                external=_silent(facts, seen.probe.agent),
             )
         )
     return found
+
+
+def _outside(seen: Seen, message: str) -> Condition:
+    """Return that something fails which is none of the system's own: it holds and tells, and never undoes a change."""
+    return Condition(
+        EXTERNAL_FAILED, seen.probe.title, Severity.MEDIUM, "ProbeFailed", message, "probe", _evidence(seen),
+        probe=seen.probe.id, external=True,
+    )  # fmt: skip
 
 
 def _flapping(facts: Facts) -> list[Condition]:

@@ -125,18 +125,18 @@ def carry_out(guard: Guard, operation: Operation, say: Say) -> OperationRecord:
         return guard.operations.finish(operation, Outcome.REFUSED, error.message)
     operation = guard.books.journal.get(operation.id)
     if ended.outcome is Outcome.FAILED and operation.plan is not None and any(e.health for e in ended.entries):
-        guard.responder.failed(operation, ended.detail)
+        guard.fail(operation, ended.detail)
         return guard.operations.finish(operation, Outcome.FAILED, ended.detail)
     if ended.outcome is not Outcome.SUCCEEDED:
         return guard.operations.finish(operation, ended.outcome, ended.detail)
     guard.store.release(guard.books.declared.digest(commit))
-    guard.responder.soak(operation, commit, by_rollback=False)
     soak = seconds(guard.system.policy.soak_seconds)
     message = f"adopted {summary(kinds)}"
+    record = guard.responder.accepted(operation, message, commit, more)
     say(f"{message} as {short(commit)}; soaking for {soak}")
     if behind:
         say(f"started before that: {', '.join(behind)}; to restart: stateguard agent restart {' '.join(behind)}")
-    return guard.operations.finish(operation, Outcome.SUCCEEDED, message, more=more)
+    return record
 
 
 def _beside(guard: Guard, operation: Operation, commit: str, kinds: dict[str, str], say: Say) -> OperationRecord:

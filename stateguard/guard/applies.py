@@ -15,7 +15,8 @@ from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import log
 from stateguard.model.health import Health, overall
 from stateguard.model.identity import CANDIDATES, GUARD, MAIN, ZERO, person, short
-from stateguard.model.transition import Kind, OperationRecord, Outcome
+from stateguard.model.incident import Incident
+from stateguard.model.transition import Kind, OperationRecord, Outcome, Plan
 from stateguard.record.audit import Entry
 from stateguard.state.repository import RefMove
 from stateguard.text.words import count, seconds
@@ -192,10 +193,10 @@ class Applies:
         plan = operation.plan
         if ended.outcome is Outcome.SUCCEEDED and plan is not None:
             live = guard.applied
-            record = guard.responder.accepted(operation, ended, live)
-            well, every = guard.watch.healthy(guard.system)
-            agents = f"{len(plan.start)} of {count(every, 'agent')} restarted, {well}/{every} healthy"
-            say(f"applied in {seconds(_applying(record))}, {agents}")
+            record = guard.responder.accepted(operation, ended.detail, live)
+            every = len(guard.system.agents)
+            done = f"{len(plan.start)} of {count(every, 'agent')} restarted" if every else _written(plan)
+            say(f"applied in {seconds(_applying(record))}, {done}{_healthy(guard)}")
             soak = guard.system.policy.soak_seconds
             number = guard.baselines.highest() + 1
             say(f"accepted; soaking for {seconds(soak)}, then baseline/{number}")
@@ -203,8 +204,8 @@ class Applies:
         if ended.outcome is Outcome.FAILED and plan is not None and any(e.health for e in ended.entries):
             for part in ended.detail.split("; "):
                 say(part)
-            incident, back = guard.responder.failed(operation, ended.detail)
-            say(_taken_back(guard, back, incident.id))
+            incident, back = guard.fail(operation, ended.detail)
+            say(_taken_back(guard, back, incident.id) if back else _left(incident))
             answer = answer_of(guard.books.journal.get(operation.id))
             guard.store.event(incident.id, f"told {operation.actor}: {answer.reason}")
             return answer
@@ -222,6 +223,9 @@ def answer_of(operation: Operation) -> Answer:
     message = str(operation.result.get("detail", {}).get("message", ""))
     if operation.outcome == str(Outcome.SUCCEEDED):
         return Answer(accepted=True, reason=message)
+    left = operation.result.get("detail", {}).get("why")
+    if left and operation.incident is not None:
+        return Answer(accepted=False, reason=f"unhealthy: left as it is ({left}), incident {operation.incident}")
     if operation.outcome == str(Outcome.FAILED) and operation.incident is not None:
         return Answer(accepted=False, reason=f"unhealthy: rolled back, incident {operation.incident}")
     if operation.outcome == str(Outcome.UNDONE):
@@ -229,16 +233,29 @@ def answer_of(operation: Operation) -> Answer:
     return Answer(accepted=False, reason=message or "interrupted before anything was changed; push again")
 
 
+def _left(incident: Incident) -> str:
+    why = str((incident.decision or {}).get("reason", ""))
+    return f"left as it is ({why}); incident {incident.id}: stateguard incident show {incident.id}; stateguard rollback"
+
+
 def _applying(record: OperationRecord) -> float:
     return sum(stage.duration_seconds for stage in record.stages)
 
 
-def _taken_back(guard: Guard, back: OperationRecord, incident: int) -> str:
+def _written(plan: Plan) -> str:
+    return f"{count(len(plan.writes), 'file')} written"
+
+
+def _healthy(guard: Guard) -> str:
+    """Return how many agents are healthy; nothing where there are none to speak of."""
     well, every = guard.watch.healthy(guard.system)
+    return f", {well}/{every} healthy" if every else ""
+
+
+def _taken_back(guard: Guard, back: OperationRecord, incident: int) -> str:
     took = seconds(back.duration_seconds)
     if back.outcome == str(Outcome.SUCCEEDED):
-        return (
-            f"rolled back in {took}, {well}/{every} healthy; incident {incident}: stateguard incident show {incident}"
-        )
+        hint = f"incident {incident}: stateguard incident show {incident}"
+        return f"rolled back in {took}{_healthy(guard)}; {hint}"
     why = back.detail.get("message", "")
     return f"going back {back.outcome}: {why}; a person is needed: stateguard incident show {incident}"

@@ -20,14 +20,17 @@ from stateguard.live.scan import Scanner
 from stateguard.mirror.store import MirrorStore
 from stateguard.mirror.sync import Sources, Syncing
 from stateguard.model.identity import APPLIED, MAIN
-from stateguard.model.policy import HostSettings, System
-from stateguard.model.transition import Direction, Step, StepName
+from stateguard.model.incident import Incident
+from stateguard.model.policy import HostSettings, System, Trigger
+from stateguard.model.transition import Direction, OperationRecord, Step, StepName
 from stateguard.observe.prober import Prober
 from stateguard.record.approval import Approvals
 from stateguard.record.audit import Audit
 from stateguard.record.baseline import Baselines, Places
 from stateguard.record.people import People
 from stateguard.record.watermarks import Watermarks
+from stateguard.respond.carry import Carrier
+from stateguard.respond.failed import FailedApply
 from stateguard.respond.reporting import Reporter
 from stateguard.respond.responder import Responder
 from stateguard.respond.store import Store
@@ -66,6 +69,7 @@ class Guard:
     approvals: Approvals
     operations: Operations
     responder: Responder
+    failed: FailedApply
     reporter: Reporter
     runtime: GuardRuntime
     prober: Prober
@@ -99,6 +103,11 @@ class Guard:
         return self._scanner()
 
     _scanner: Callable[[], Scanner]
+
+    def fail(self, operation: Operation, detail: str) -> tuple[Incident, OperationRecord | None]:
+        """Respond to an apply that does not work, within arming: the incident, and the rollback if there was one."""
+        level, suspended = self.settings.arming[Trigger.APPLY], bool(self.store.marked("suspended"))
+        return self.failed.respond(operation, detail, level, suspended=suspended)
 
     def supervise(self) -> None:
         """Take over running agents and begin to probe: from here on this process is the guard."""
@@ -206,7 +215,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     pinned = load_pinned(home.trust)
     people = People(home.trust, home.keys / "gnupg", database, audit)
     baselines = Baselines(Places(repository, captured, identity, database), audit, pinned, signing.key, people)
-    reporter = Reporter(books, store, prober)
+    reporter, carrier = Reporter(books, store, prober), Carrier(operations, store)
     return Guard(
         home=home,
         identity=identity,
@@ -221,7 +230,8 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         people=people,
         approvals=Approvals(baselines, people, database),
         operations=operations,
-        responder=Responder(operations, store, baselines, reporter),
+        responder=Responder(carrier, baselines, reporter),
+        failed=FailedApply(carrier, recorder, reporter),
         reporter=reporter,
         runtime=runtime,
         prober=prober,

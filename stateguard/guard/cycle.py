@@ -24,6 +24,7 @@ from stateguard.model.condition import Condition
 from stateguard.model.health import ALIVE, Health, overall
 from stateguard.model.moment import Moment
 from stateguard.model.transition import Outcome
+from stateguard.respond.lifecycle import is_outside
 from stateguard.respond.promote import may_promote
 
 _PROMOTION_RETRY_SECONDS = 1.0
@@ -41,6 +42,7 @@ class Cycle:
         self._watcher, self._scrub = watcher, scrub
         self._healer, self._capture = Healer(guard, watcher), Capture(guard, urgent)
         self._well_since: float | None = None
+        self._quiet_since: float | None = None
         self._refused_until = 0.0
         self.conditions: tuple[Condition, ...] = ()
         self.drifted = 0
@@ -83,7 +85,8 @@ class Cycle:
 
     def _respond(self, seen: Facts, found: Sequence[Condition]) -> None:
         suspended = self._suspended()
-        failing = [c for c in found if c.type not in TELLING]
+        failing = [c for c in found if c.type not in TELLING and not c.external]
+        outside = [c for c in found if c.type not in TELLING and c.external]
         health = overall(findings(seen))
         self._restart_dead(seen)
         if self._stopped_by_hand(seen):
@@ -91,22 +94,28 @@ class Cycle:
             return
         if not suspended and self._catch_up():
             return
-        if failing:
-            self._well_since = None
-            onset = self._guard.store.marked("onset") or now_text()
-            self._guard.store.mark("onset", onset)
-            self._guard.responder.trouble(failing, onset, self._guard.settings.arming, suspended=suspended)
+        if not suspended and self._healer.heal(seen.drift):
+            # What failed may have failed for the drift: it is asked anew before anything is put down to a change.
+            self._guard.prober.begin([p for c in failing for p in (c.probe, *c.also) if p])
             return
-        self._guard.store.mark("onset", None)
-        if health is Health.HEALTHY:
-            self._well_since = self._well_since or boot_seconds()
-            self._settle()
-        else:
-            self._well_since = None
-        if suspended:
+        self._trouble("onset-outside", outside, suspended=suspended)
+        self._trouble("onset", failing, suspended=suspended)
+        well = health is Health.HEALTHY and not failing
+        self._well_since = (self._well_since or boot_seconds()) if well else None
+        self._quiet_since = (self._quiet_since or boot_seconds()) if not outside else None
+        self._settle()
+        if failing or suspended:
             return
-        self._healer.heal(seen.drift)
         self._promote(seen, health)
+
+    def _trouble(self, mark: str, failing: Sequence[Condition], *, suspended: bool) -> None:
+        """Respond to what fails, and remember when it began; nothing failing forgets that."""
+        guard = self._guard
+        onset = (guard.store.marked(mark) or now_text()) if failing else None
+        if guard.store.marked(mark) != onset:
+            guard.store.mark(mark, onset)
+        if onset is not None:
+            guard.responder.trouble(failing, onset, guard.settings.arming, suspended=suspended)
 
     def _catch_up(self) -> bool:
         """Apply what main holds beyond the live state, healthy or not: it may be the mend; refused, it waits."""
@@ -120,12 +129,12 @@ class Cycle:
         return not refused
 
     def _settle(self) -> None:
-        """Resolve incidents once the system has been well for a confirm window."""
-        window = self._guard.system.policy.confirm_window_seconds
-        if self._well_since is None or boot_seconds() - self._well_since < window:
-            return
+        """Resolve incidents once what they are about has been well for a confirm window."""
+        window, now = self._guard.system.policy.confirm_window_seconds, boot_seconds()
         for incident in self._guard.store.unsettled():
-            self._guard.responder.recovered(incident.id, f"everything has been well for {window:.0f} s")
+            since = self._quiet_since if is_outside(incident) else self._well_since
+            if since is not None and now - since >= window:
+                self._guard.responder.recovered(incident.id, f"everything has been well for {window:.0f} s")
 
     def _promote(self, seen: Facts, health: Health) -> None:
         guard = self._guard

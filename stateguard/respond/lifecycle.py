@@ -17,6 +17,15 @@ _NEXT = {
 }
 
 
+OUTSIDE = "EXTERNAL_FAILED"
+"""Type of the incidents of what fails outside of the system, where no change of ours causes or cures it."""
+
+
+def is_outside(incident: Incident) -> bool:
+    """Say whether an incident is about something outside of the system."""
+    return incident.type == OUTSIDE
+
+
 def may_become(state: IncidentState, following: IncidentState) -> bool:
     """Say whether an incident in one state may go to another; staying is always allowed."""
     return state is following or following in _NEXT[state]

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from stateguard.errors import StateguardError
-from stateguard.host.clock import moment, now_text, wall_seconds
-from stateguard.host.logs import failure, log
+from stateguard.host.clock import moment, wall_seconds
+from stateguard.host.logs import log
 from stateguard.model.baseline import Baseline
-from stateguard.model.condition import Condition, Severity
+from stateguard.model.condition import Condition
 from stateguard.model.health import Health
-from stateguard.model.identity import APPLIED, CANDIDATES, GUARD, MAIN, WITHDRAWN, ZERO, short
+from stateguard.model.identity import APPLIED, GUARD, MAIN
 from stateguard.model.incident import Incident, IncidentState
 from stateguard.model.moment import rfc3339
-from stateguard.model.policy import Arming, Policy, Trigger
+from stateguard.model.policy import Arming, Trigger
 from stateguard.model.transition import Conversations, Kind, OperationRecord, Outcome
 from stateguard.record.audit import Entry
 from stateguard.record.baseline import Baselines
 from stateguard.respond.authority import Action, Decision, decide
-from stateguard.respond.lifecycle import is_relapse
+from stateguard.respond.carry import UNPROVEN, Carrier
+from stateguard.respond.lifecycle import OUTSIDE, is_outside, is_relapse
 from stateguard.respond.loopguard import Budget, Tried, stopped_by
 from stateguard.respond.promote import Soak
 from stateguard.respond.reporting import Reporter
-from stateguard.respond.store import Store
 from stateguard.respond.withdraw import Change, Target, targets
-from stateguard.state.forward import rollback_message
-from stateguard.transition.engine import Ended
 from stateguard.transition.journal import Operation
-from stateguard.transition.operations import Operations
 from stateguard.transition.prepare import Wish
 
 _HOUR, _DAY = 3600.0, 86400.0
@@ -59,137 +55,19 @@ class Back:
 class Responder:
     """Decides through the pure modules of this package and acts through the transition engine."""
 
-    def __init__(self, operations: Operations, store: Store, baselines: Baselines, reporter: Reporter) -> None:
+    def __init__(self, carrier: Carrier, baselines: Baselines, reporter: Reporter) -> None:
         """Work with these parts."""
-        self._operations, self._store, self._baselines, self._reporter = operations, store, baselines, reporter
-        self._books = operations.books
+        self._carrier, self._baselines, self._reporter = carrier, baselines, reporter
+        self._operations, self._store, self._books = carrier.operations, carrier.store, carrier.books
 
     # a change that was applied
 
-    def accepted(self, operation: Operation, ended: Ended, live: str) -> OperationRecord:
-        """Record an applied change and begin the soak of the state it reached."""
-        self.soak(operation, live, by_rollback=False)  # first: what is finished is not looked at after a crash
-        return self._operations.finish(operation, Outcome.SUCCEEDED, ended.detail)
-
-    def soak(self, operation: Operation, live: str, *, by_rollback: bool) -> None:
-        """Begin the soak of what an operation reached, unless nothing changed."""
-        plan = operation.plan
-        earlier = self._store.soak()
-        changed = plan is not None and (plan.writes or plan.start or plan.record.get("adopted"))
-        if plan is None or (not changed and earlier is not None and not by_rollback):
-            if earlier is not None:
-                self._store.keep_soak(replace(earlier, revision=live))
-            return
-        now = moment()
-        policy = self._policy(live)
-        self._store.keep_soak(
-            Soak(
-                revision=live,
-                operation=operation.id,
-                began=now,
-                due=now.plus(policy.soak_seconds),
-                counted=frozenset(plan.judged),
-                before=plan.source or None,
-                before_was_well=bool(operation.request.get("was_well", False)),
-                by_rollback=by_rollback,
-            )
-        )
-
-    def failed(self, operation: Operation, detail: str) -> tuple[Incident, OperationRecord]:
-        """Take back a change that did not work: incident, rollback, report. Safe to repeat after a crash."""
-        plan = operation.plan
-        if plan is None:
-            message = f"operation {operation.id} failed before it had a plan"
-            raise ValueError(message)
-        conditions = [_condition(part) for part in detail.split("; ")]
-        summary = f"{short(plan.target)} does not work: {detail}"
-        incident = self._store.open_incident(
-            f"apply-{operation.id}", Severity.HIGH, "FAILED_APPLY", GUARD, summary, plan.target
-        )
-        self._tie(incident.id, operation.id)
-        self._store.conditions(incident.id, conditions)
-        reason = "the change was tried and does not work; a failed apply is always taken back"
-        self._store.decided(incident.id, Decision(Action.ROLLBACK, Trigger.APPLY, reason).as_json())
-        self._store.become(incident.id, IncidentState.MITIGATING, "going back to the state before the change")
-        record = self._put_back(operation, incident.id, detail)
-        if self._differ(plan.source, plan.target):
-            self._store.withdraw(self._books.declared.digest(plan.target), plan.target, record.operation, incident.id)
-        if record.outcome == str(Outcome.SUCCEEDED):
-            self._soak_on(plan.source)
-            words = f"the system is back in the state before the change ({record.detail['message']})"
-            self._store.become(incident.id, IncidentState.RESOLVED, words)
-        else:
-            self._store.event(incident.id, f"a person is needed: {record.detail['message']}")
-        self._operations.finish(operation, Outcome.FAILED, detail)
-        self._reporter.publish(incident.id)
-        return self._store.incident(incident.id), record
-
-    def _put_back(self, failed: Operation, incident: int, detail: str) -> OperationRecord:
-        plan, journal = failed.plan, self._books.journal
-        if plan is None:
-            raise ValueError(failed.id)
-        target = Target(plan.source, f"the state before {short(plan.target)}", "")
-        accepted_unseen = plan.record.get("main") == "keep" and self._differ(plan.source, plan.target)
-        request = {"source": plan.target, "target": plan.source, "failed": failed.id}
-        reason = f"operation {failed.id} failed: {detail}"
-        operation = journal.open("rollback", GUARD, reason, request, token=f"put-back-{failed.id}")
-        self._tie(incident, operation.id)
-        if operation.outcome is not None:
-            return self._operations.finish(operation, Outcome(operation.outcome), detail)
-
-        def wish() -> Wish:
-            record: dict[str, Any] = {
-                "main": "keep",
-                "applied": plan.source,
-                "moves": [[WITHDRAWN + str(failed.id), plan.target], [CANDIDATES + str(failed.id), ZERO]],
-            }
-            if accepted_unseen:
-                record = self._forward(operation.id, target, detail, incident, plan.target)
-            return Wish(
-                kind=Kind.ROLLBACK,
-                source=plan.target,
-                target=plan.source,
-                differing=True,
-                restore={w.path: w.before for w in plan.writes},
-                aside=True,
-                any_data=True,
-                judged=frozenset(plan.judged),
-                record=record,
-            )
-
-        return self._carry_back(operation, wish, target)
-
-    def _differ(self, one: str, other: str) -> bool:
-        return self._books.declared.digest(one) != self._books.declared.digest(other)
-
-    def _soak_on(self, revision: str) -> None:
-        """Let the soak of a state go on under the name of the forward commit that brought it back."""
-        soak, live = self._store.soak(), self._books.repository.ref(APPLIED)
-        if soak is not None and live and soak.revision == revision:
-            self._store.keep_soak(replace(soak, revision=live))
-
-    def _carry_back(
-        self, operation: Operation, wish: Callable[[], Wish], target: Target, reached: Callable[[], None] | None = None
+    def accepted(
+        self, operation: Operation, detail: str, live: str, more: dict[str, Any] | None = None
     ) -> OperationRecord:
-        """Carry out a rollback; ``reached`` notes what follows from its success before that is written down."""
-        more = {"target_label": target.label}
-        try:
-            ended = self._operations.transition(operation, wish)
-        except StateguardError as error:
-            failure("a rollback could not be carried out", operation=operation.id)
-            return self._operations.finish(operation, Outcome.REFUSED, str(error), more=more)
-        if ended.outcome is Outcome.SUCCEEDED and reached is not None:
-            reached()
-        self._tell_moved(operation.id)
-        return self._operations.finish(operation, ended.outcome, ended.detail, more=more | {"good": target.revision})
-
-    def _tell_moved(self, number: int) -> None:
-        """Write down what lay in the way of a rollback that does not wait for a person, and where it is now."""
-        operation = self._books.journal.get(number)
-        for path, name in operation.plan.aside if operation.plan else ():
-            log("moved aside", operation=number, path=path, now=name)
-            if operation.incident is not None:
-                self._store.event(operation.incident, f"{path} is not managed and was in the way; it is now {name}")
+        """Record an applied change and begin the soak of the state it reached; ``more`` goes into the record."""
+        self._carrier.soak(operation, live, by_rollback=False)  # first: what is finished is not looked at after a crash
+        return self._operations.finish(operation, Outcome.SUCCEEDED, detail, more=more)
 
     # going back from an accepted state
 
@@ -208,7 +86,7 @@ class Responder:
         }
         operation = journal.open("rollback", way.actor, way.reason, request, token=token)
         if way.incident is not None:
-            self._tie(way.incident, operation.id)
+            self._carrier.tie(way.incident, operation.id)
         return self.resume_back(operation, way)
 
     def resume_back(self, operation: Operation, way: Back) -> OperationRecord:
@@ -216,7 +94,7 @@ class Responder:
         source, head = str(operation.request["source"]), str(operation.request["head"])
 
         def wish() -> Wish:
-            record = self._forward(operation.id, way.target, way.reason, way.incident, head)
+            record = self._carrier.forward(operation.id, way.target, way.reason, way.incident, head)
             return Wish(
                 kind=Kind.ROLLBACK,
                 source=source,
@@ -233,22 +111,12 @@ class Responder:
         def reached() -> None:
             digest = self._books.declared.digest
             live = self._books.repository.ref(MAIN) or ""
-            if self._differ(head, live):
+            if self._carrier.differ(head, live):
                 self._store.withdraw(digest(head), head, operation.id, way.incident)
             self._store.release(digest(live))
-            self.soak(self._books.journal.get(operation.id), live, by_rollback=True)
+            self._carrier.soak(self._books.journal.get(operation.id), live, by_rollback=True)
 
-        return self._carry_back(operation, wish, way.target, reached)
-
-    def _forward(self, operation: int, target: Target, reason: str, incident: int | None, head: str) -> dict[str, Any]:
-        repository = self._books.repository
-        gone = repository.between(target.revision, head) if repository.is_ancestor(target.revision, head) else []
-        return {
-            "main": "forward",
-            "old": head,
-            "message": rollback_message(target.label, reason, incident, operation, gone, head),
-            "moves": [[WITHDRAWN + str(operation), head]],
-        }
+        return self._carrier.carry_back(operation, wish, way.target, reached)
 
     def _counted(self, target: str) -> frozenset[str]:
         """Every required probe of the target, but those that failed already before the last change."""
@@ -271,6 +139,7 @@ class Responder:
         decision = decide(
             conditions,
             soaking=soak is not None and not moment().reached(soak.due),
+            unproven=soak is not None and self._store.marked(UNPROVEN) == soak.revision,
             counted=soak.counted if soak else frozenset(),
             arming=arming,
             suspended=suspended,
@@ -281,23 +150,39 @@ class Responder:
             self._books.audit.append([Entry("decision", GUARD, {"incident": incident.id, **decision.as_json()})])
             if decision.action is not Action.ROLLBACK:
                 trigger = str(decision.trigger) if decision.trigger else None
-                self._store.ledger_add(trigger, str(decision.action), decision.reason, incident.id)
+                would = self._would(decision, onset_at)
+                self._store.ledger_add(trigger, str(decision.action), decision.reason, incident.id, would)
                 self._reporter.publish(incident.id)
         if decision.action is Action.ROLLBACK:
             self._go_back(incident, onset_at, decision)
         return self._store.incident(incident.id)
 
     def _incident(self, conditions: Sequence[Condition], onset_at: str, culprit: str | None) -> Incident:
-        """Return the incident that is open, the one that was resolved too early, or a new one."""
-        open_now = self._store.unsettled()
+        """Return the incident that is open, the one that was resolved too early, or a new one.
+
+        What fails outside of the system has incidents of its own, which nothing that fails inside joins.
+        """
+        worst, outside = conditions[0], all(c.external for c in conditions)
+        open_now = [i for i in self._store.unsettled() if is_outside(i) is outside]
         if open_now:
             return open_now[0]
-        known = self._store.incidents()
+        known = [i for i in self._store.incidents() if is_outside(i) is outside]
         if known and is_relapse(known[0], conditions, culprit, wall_seconds()):
             return known[0]
-        worst = conditions[0]
-        token, method = f"trouble-{onset_at}", f"detector:{worst.method}"
-        return self._store.open_incident(token, worst.severity, worst.type, method, worst.message, culprit)
+        kind, culprit = (OUTSIDE, None) if outside else (worst.type, culprit)
+        token = f"{'outside' if outside else 'trouble'}-{onset_at}"
+        return self._store.open_incident(
+            token, worst.severity, kind, f"detector:{worst.method}", worst.message, culprit
+        )
+
+    def _would(self, decision: Decision, onset_at: str) -> str:
+        """Say what would have been done, had it not been withheld."""
+        if decision.action is Action.TELL:
+            return "nothing"
+        head = self._books.repository.ref(MAIN) or ""
+        choice = targets(self._change(), self._baselines.all(), onset_at, head)
+        label = next((t.label for t in choice if self._carrier.differ(t.revision, head)), None)
+        return f"go back to {label}" if label else "nothing: there is no earlier state to go back to"
 
     def _go_back(self, incident: Incident, onset_at: str, decision: Decision) -> None:
         head = self._books.repository.ref(MAIN) or ""
@@ -320,7 +205,7 @@ class Responder:
 
     def _may_help(self, incident: int, target: Target) -> bool:
         """Say whether a target is another state than the live one, and verifies to the last byte."""
-        if not self._differ(target.revision, self._books.repository.ref(MAIN) or ""):
+        if not self._carrier.differ(target.revision, self._books.repository.ref(MAIN) or ""):
             return False
         problems = self._baselines.verify(target.baseline) if target.baseline else ()
         if problems:
@@ -328,7 +213,9 @@ class Responder:
         return not problems
 
     def recovered(self, incident: int, why: str) -> None:
-        """Resolve an incident and publish its report."""
+        """Resolve an incident and publish its report; a change that was left as it is has proven itself then."""
+        if not is_outside(self._store.incident(incident)):
+            self._store.mark(UNPROVEN, None)
         self._store.become(incident, IncidentState.RESOLVED, why)
         self._reporter.publish(incident)
         log("incident resolved", incident=incident, why=why)
@@ -356,11 +243,8 @@ class Responder:
         )
 
     def _budget(self) -> Budget:
-        policy = self._policy(self._books.repository.ref(MAIN) or "")
+        policy = self._carrier.policy(self._books.repository.ref(MAIN) or "")
         return Budget(policy.attempts_per_incident, policy.rollbacks_per_hour, policy.rollbacks_per_day)
-
-    def _policy(self, revision: str) -> Policy:
-        return self._books.declared.system(revision).policy
 
     # a state that has soaked
 
@@ -379,13 +263,3 @@ class Responder:
         operation = self._books.journal.open("baseline", GUARD, f"baseline/{number}: soaked", {"target": soak.revision})
         self._operations.finish(operation, Outcome.SUCCEEDED, f"signed baseline/{number}", more={"number": number})
         return baseline
-
-    def _tie(self, incident: int, operation: int) -> None:
-        self._books.journal.tie(operation, incident)
-        self._store.tie(incident, operation)
-
-
-def _condition(message: str) -> Condition:
-    head = message.split(":", 1)[0]
-    component = head if ":" in message and " " not in head else message.split(" ", 1)[0]
-    return Condition("FAILED_APPLY", component, Severity.HIGH, "DidNotWork", message, "probe", (now_text(),))

@@ -30,6 +30,9 @@ _TABLES = (
         digest TEXT PRIMARY KEY, revision TEXT NOT NULL, operation INTEGER NOT NULL, incident INTEGER)""",
     """CREATE TABLE IF NOT EXISTS ledger (
         at TEXT NOT NULL, trigger_class TEXT, action TEXT NOT NULL, reason TEXT NOT NULL, incident INTEGER)""",
+    """CREATE TABLE IF NOT EXISTS withheld (
+        at TEXT NOT NULL, trigger_class TEXT, action TEXT NOT NULL, would TEXT NOT NULL, reason TEXT NOT NULL,
+        incident INTEGER)""",
     "CREATE TABLE IF NOT EXISTS heal (path TEXT NOT NULL, wall REAL NOT NULL)",
     "CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
@@ -165,18 +168,19 @@ class Store:
 
     # what would have been done
 
-    def ledger_add(self, trigger: str | None, action: str, reason: str, incident: int | None) -> None:
+    def ledger_add(self, trigger: str | None, action: str, reason: str, incident: int | None, would: str) -> None:
         """Enter what would have been done, once for each incident and reason."""
-        known = self._db.row("SELECT 1 FROM ledger WHERE reason=? AND incident IS ?", (reason, incident))
+        known = self._db.row("SELECT 1 FROM withheld WHERE reason=? AND incident IS ?", (reason, incident))
         if known is None:
-            values = (now_text(), trigger, action, reason, incident)
-            self._db.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?)", values)
+            values = (now_text(), trigger, action, would, reason, incident)
+            self._db.execute("INSERT INTO withheld VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the ledger, newest first."""
-        rows = self._db.rows(
-            'SELECT at, trigger_class AS "trigger", action, reason, incident FROM ledger ORDER BY rowid DESC'
-        )
+        keys = 'at, trigger_class AS "trigger", action, {} AS would, reason, incident'
+        rows = [*self._db.rows(f"SELECT {keys.format('would')} FROM withheld ORDER BY rowid DESC")]  # noqa: S608 - ours
+        # Before it was written down what would have been done, entries had a table with one column less.
+        rows += self._db.rows(f"SELECT {keys.format(repr(''))} FROM ledger ORDER BY rowid DESC")  # noqa: S608 - ours
         return [dict(r) for r in rows]
 
     # heals

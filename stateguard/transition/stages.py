@@ -234,7 +234,7 @@ class Stages:
             raise StageError("; ".join(problems), health=True)
         self._verify([(w.path, w.after) for w in plan.writes])
         well, every = parts.watch.healthy(system)
-        return f"{well}/{every} healthy"
+        return f"{well}/{every} healthy" if every else f"{count(len(watched.probes), 'probe')} passed"
 
     def _record(self, operation: Operation, plan: Plan, direction: Direction) -> str:
         del direction

@@ -14,6 +14,7 @@ from stateguard.detect.failure import (
     CAPTURE_CEILING,
     CAPTURE_FAILED,
     DRIFT,
+    EXTERNAL_FAILED,
     MIXED_VERSIONS,
     PROBE_FAILED,
     RUNTIME_SILENT,
@@ -92,7 +93,7 @@ D, E, F = spec("d", critical=True), spec("e", critical=True), spec("f", critical
         ),
         # what fails outside does not make the system fail
         (facts([A, B], {"a": AgentState.FATAL}, (seen(agent="b", external=True),)),
-         [(AGENT_FAILED, "a", HIGH), (AGENT_FAILED, "b", HIGH)]),
+         [(AGENT_FAILED, "a", HIGH), (EXTERNAL_FAILED, "b: ready", MEDIUM)]),
         # an agent that nobody describes any more is a probe of the whole state
         (facts([A], probes=(seen(agent="gone"),)), [(PROBE_FAILED, "ready", HIGH)]),
     ],
@@ -174,8 +175,9 @@ def test_a_failed_process_speaks_for_itself() -> None:
 
 
 def test_what_fails_outside_does_not_excuse_what_fails_inside() -> None:
-    (found,) = conditions(facts([C], probes=(seen("out", "c", external=True), seen("in", "c"))))
-    assert (found.external, found.probe, found.also) == (False, "c/in", ())
+    inside, outside = conditions(facts([C], probes=(seen("out", "c", external=True), seen("in", "c"))))
+    assert (inside.external, inside.probe, inside.also) == (False, "c/in", ())
+    assert (outside.type, outside.component, outside.external) == (EXTERNAL_FAILED, "c: out", True)
     (found,) = conditions(facts([C], probes=(seen("out", "c", external=True),)))
     assert found.external
 

@@ -56,6 +56,27 @@ def test_what_is_armed_propose_waits_for_a_yes(tiny: Driver) -> None:
         tiny.must("arming", "set", "soak", "act")
 
 
+def test_a_failed_apply_that_is_armed_propose_stays_and_is_proposed(tiny: Driver) -> None:
+    tiny.must("arming", "set", "apply", "propose")
+    before = tiny.main
+    try:
+        assert tiny.offer(ALPHA, f"wrong, unseen\n# after {before}\n", "-o", "wait=none").returncode == 0
+        status = tiny.wait(lambda s: s["incidents"] and s["revision"] == s["main"] != before and s["conditions"])
+        assert status["health"] == "UNHEALTHY"
+        assert (tiny.live / ALPHA).read_text().startswith("wrong, unseen")
+        failed = tiny.newest(kind="apply")
+        incident = tiny.ask("incident", "show", str(failed["incident"]))
+        assert (incident["type"], incident["state"], failed["outcome"]) == ("FAILED_APPLY", "OPEN", "failed")
+        assert (incident["decision"]["action"], incident["decision"]["trigger"]) == ("propose", "apply")
+        entry = next(e for e in tiny.ask("arming", "ledger")["ledger"] if e["incident"] == incident["id"])
+        assert entry["would"] == f"go back to the state before {tiny.main[:10]}"
+        assert entry["would"] in tiny.must("arming", "ledger")
+        assert tiny.ask("rollback", "-1", "--yes", "--reason", "as proposed")["outcome"] == "succeeded"
+        tiny.settled()
+    finally:
+        tiny.must("arming", "set", "apply", "act")
+
+
 def test_a_push_while_suspended_is_admitted_and_applied_after_resume(tiny: Driver) -> None:
     revision = tiny.status()["revision"]
     tiny.must("suspend", "--reason", "looking")

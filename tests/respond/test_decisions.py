@@ -13,7 +13,7 @@ from stateguard.model.health import Health
 from stateguard.model.incident import UNSETTLED, IncidentState
 from stateguard.model.moment import Moment
 from stateguard.model.policy import SHIPPED_ARMING, Arming, Trigger
-from stateguard.respond.authority import Action, Decision, decide
+from stateguard.respond.authority import Action, Decision, decide, decide_apply
 from stateguard.respond.lifecycle import may_become, review_is_mandatory, worse
 from stateguard.respond.loopguard import Budget, Tried, stopped_by
 from stateguard.respond.promote import Promotion, Soak, may_promote
@@ -88,26 +88,57 @@ armings = st.fixed_dictionaries({t: st.sampled_from(Arming) for t in Trigger})
 counted = st.sets(st.sampled_from(["a/p", "b/q", "/s"])).map(frozenset)
 
 
-@given(conditions, st.booleans(), counted, armings, st.booleans(), st.sampled_from(["", "it would loop"]))
+@given(
+    conditions, st.booleans(), st.booleans(), counted, armings, st.booleans(), st.sampled_from(["", "it would loop"])
+)
 def test_the_guard_acts_only_when_everything_allows_it(
     found: list[Condition],
     soaking: bool,
+    unproven: bool,
     counts: frozenset[str],
     arming: dict[Trigger, Arming],
     suspended: bool,
     stopped: str,
 ) -> None:
-    decision = decide(found, soaking=soaking, counted=counts, arming=arming, suspended=suspended, stopped=stopped)
+    decision = decide(
+        found, soaking=soaking, unproven=unproven, counted=counts, arming=arming, suspended=suspended, stopped=stopped
+    )
     internal = [c for c in found if not c.external]
     if not internal:
         assert decision == Decision(Action.TELL, None, decision.reason)
         return
     blamed = soaking and any(c.probe is None or c.probe in counts for c in internal)
-    assert decision.trigger is (Trigger.SOAK if blamed else Trigger.FAILURE)
+    change = Trigger.APPLY if unproven else Trigger.SOAK
+    assert decision.trigger is (change if blamed else Trigger.FAILURE)
     acts = arming[decision.trigger] is Arming.ACT and not suspended
     assert (decision.action is Action.ROLLBACK) == (acts and not stopped)
     assert (decision.action is Action.STOP) == (acts and bool(stopped))
     assert decision.reason
+
+
+@given(st.sampled_from(Arming), st.booleans(), st.booleans())
+def test_what_main_has_not_taken_is_always_put_back(level: Arming, awaiting: bool, suspended: bool) -> None:
+    decision = decide_apply(level, awaiting=awaiting, suspended=suspended)
+    assert decision.trigger is Trigger.APPLY
+    allowed = level is Arming.ACT and not suspended
+    assert (decision.action is Action.ROLLBACK) == (awaiting or allowed)
+    assert (decision.action is Action.PROPOSE) == (not awaiting and not suspended and level is Arming.PROPOSE)
+    assert decision.reason
+
+
+@given(st.sampled_from(Arming), st.booleans())
+def test_what_was_left_as_it_is_is_decided_in_the_same_words_later(level: Arming, suspended: bool) -> None:
+    arming = ARMED | {Trigger.APPLY: level}
+    later = decide(
+        [condition()],
+        soaking=True,
+        unproven=True,
+        counted=frozenset({"a/p"}),
+        arming=arming,
+        suspended=suspended,
+        stopped="",
+    )
+    assert later == decide_apply(level, awaiting=False, suspended=suspended)
 
 
 def test_a_decision_is_kept_as_json() -> None:
@@ -182,7 +213,7 @@ def baseline(
     problems: tuple[str, ...] = (),
 ) -> Baseline:  # fmt: skip
     statement = Statement("r", f"baseline/{number}", number, Grade.CONFIRMED, revision, "s", "f", "f", issued_at)
-    return Baseline(statement, "guard", f"tag{number}", problems, suspect, revoked)
+    return Baseline(statement, "guard", f"tag{number}", problems=problems, suspect=suspect, revoked=revoked)
 
 
 def change(before: str | None = "old", *, well: bool = True) -> Change:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,7 +74,7 @@ def test_everything_survives_a_restart(store: Store, reopen: Reopen) -> None:
     store.tie(number, 7)
     store.become(number, IncidentState.RESOLVED, "well again")
     store.reported(number, "incidents/0001.md")
-    store.ledger_add("soak", "propose", "armed propose", number)
+    store.ledger_add("soak", "propose", "armed propose", number, "go back to baseline/1")
     store.withdraw("d", "r", 7, number)
     store.healed("config/x", 100.0)
     store.mark("onset", "2026")
@@ -82,7 +84,7 @@ def test_everything_survives_a_restart(store: Store, reopen: Reopen) -> None:
     found = reopen()
     assert found.incident(number) == before
     assert found.unsettled() == []
-    assert [e["reason"] for e in found.ledger()] == ["armed propose"]
+    assert [(e["reason"], e["would"]) for e in found.ledger()] == [("armed propose", "go back to baseline/1")]
     assert found.withdrawn("d") == ("r", number)
     assert found.heals("config/x", 100.0) == 1
     assert found.marked("onset") == "2026"
@@ -151,9 +153,16 @@ def test_a_withdrawn_tree_is_released(store: Store) -> None:
 
 def test_the_ledger_holds_each_reason_of_an_incident_once(store: Store) -> None:
     for incident, reason in ((1, "a"), (1, "a"), (1, "b"), (2, "a"), (None, "a"), (None, "a")):
-        store.ledger_add("failure", "propose", reason, incident)
+        store.ledger_add("failure", "propose", reason, incident, "go back")
     found = [(e["incident"], e["reason"], e["trigger"]) for e in store.ledger()]
     assert found == [(None, "a", "failure"), (2, "a", "failure"), (1, "b", "failure"), (1, "a", "failure")]
+
+
+def test_entries_of_an_earlier_version_are_still_shown(store: Store, tmp_path: Path) -> None:
+    store.ledger_add("soak", "propose", "new", 1, "go back to baseline/2")
+    with closing(sqlite3.connect(tmp_path / "guard.db")) as connection, connection:
+        connection.execute("INSERT INTO ledger VALUES ('2026', 'soak', 'propose', 'old', 1)")
+    assert [(e["reason"], e["would"]) for e in store.ledger()] == [("new", "go back to baseline/2"), ("old", "")]
 
 
 def test_heals_are_counted_from_a_time_on(store: Store) -> None:
