@@ -9,6 +9,7 @@ from typing import Any
 from stateguard.detect.facts import findings
 from stateguard.errors import RefusedError, StateguardError
 from stateguard.guard.admit import judge_commit, overridden, withdrawn_as
+from stateguard.guard.candidates import drop_candidates
 from stateguard.guard.compose import Guard
 from stateguard.guard.view import facts
 from stateguard.host.clock import boot_seconds
@@ -73,7 +74,10 @@ class Applies:
             if suspended or "wait=none" in options:
                 return self._unseen(operation, old, new, say, suspended=suspended)
             self._pin(operation, new)
-        return self._try(operation, lambda: self._push_wish(operation, old, new, options), say)
+        answer = self._try(operation, lambda: self._push_wish(operation, old, new, options), say)
+        if self._guard.repository.ref(CANDIDATES + str(operation.id)) is not None:
+            drop_candidates(self._guard)
+        return answer
 
     def _refusal(self, old: str, new: str, options: Sequence[str]) -> str:
         guard = self._guard

@@ -29,6 +29,7 @@ from stateguard.respond.promote import may_promote
 
 _PROMOTION_RETRY_SECONDS = 1.0
 _REFUSED_RETRY_SECONDS = 60.0
+_REPORT_RETRY_SECONDS = 60.0
 
 
 class Cycle:
@@ -44,6 +45,7 @@ class Cycle:
         self._well_since: float | None = None
         self._quiet_since: float | None = None
         self._refused_until = 0.0
+        self._report_after = 0.0
         self.conditions: tuple[Condition, ...] = ()
         self.drifted = 0
 
@@ -59,6 +61,7 @@ class Cycle:
         seen = self._observe()
         found = conditions(seen)
         self._respond(seen, found)
+        self._report(overall(findings(seen)))
         self._capture.turn()
         self._record(found, len(seen.drift), began)
 
@@ -168,6 +171,12 @@ class Cycle:
             except AgentsError as error:
                 warn("the agent could not be restarted", agent=agent, error=error.message)
             self._guard.prober.begin([p.id for p in self._guard.system.agents[agent].probes])
+
+    def _report(self, health: Health) -> None:
+        """Publish reports that are owed, once the probes have something to say."""
+        if health is not Health.UNKNOWN and boot_seconds() >= self._report_after:
+            self._report_after = boot_seconds() + _REPORT_RETRY_SECONDS
+            self._guard.reporter.catch_up()
 
     def _suspended(self) -> bool:
         """Say whether stateguard only watches because a person said so."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stateguard.errors import StateguardError
 from stateguard.guard.adopt import carry_out
 from stateguard.guard.applies import Applies, quiet
+from stateguard.guard.candidates import drop_candidates
 from stateguard.guard.compose import Guard
 from stateguard.host.logs import log
 from stateguard.model.transition import Conversations, Outcome
@@ -29,6 +30,7 @@ def recover(guard: Guard, applies: Applies) -> list[int]:
             message = f"operation {operation.id} could not be finished or undone"
             raise StateguardError(message, next_step="see the guard's log; try: stateguard recover")
         recovered.append(operation.id)
+    drop_candidates(guard)
     return recovered
 
 

@@ -8,7 +8,7 @@ from stateguard.errors import StateguardError
 from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.logs import failure
 from stateguard.model.identity import short
-from stateguard.model.incident import Incident
+from stateguard.model.incident import Incident, IncidentState
 from stateguard.model.moment import rfc3339
 from stateguard.model.tree import compare
 from stateguard.observe.prober import Prober
@@ -52,6 +52,12 @@ class Reporter:
             return None
         self._store.reported(number, path)
         return path
+
+    def catch_up(self) -> None:
+        """Publish what was not: the guard died, or git refused, after an incident changed its state."""
+        for number in self._store.unreported():
+            if self._store.incident(number).state is not IncidentState.MITIGATING:
+                self.publish(number)
 
     def _analyse(self, number: int) -> None:
         """Write down the preliminary analysis once: which change is to blame, if one is."""

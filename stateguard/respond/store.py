@@ -37,6 +37,8 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 
+_UNREPORTED = "unreported"
+
 
 class Store:
     """Owner of the tables of response."""
@@ -144,10 +146,17 @@ class Store:
             resolved = now_text() if state is IncidentState.RESOLVED else incident.resolved_at
             self._db.execute("UPDATE incident SET state=?, resolved_at=? WHERE id=?", (str(state), resolved, number))
             self.event(number, f"{state}: {why}")
+            self.mark(_UNREPORTED, sorted({*self.unreported(), number}))
 
     def reported(self, number: int, path: str) -> None:
-        """Say where the report lies."""
-        self._db.execute("UPDATE incident SET report=? WHERE id=?", (path, number))
+        """Say where the report lies, as the incident now is."""
+        with self._db.transaction():
+            self._db.execute("UPDATE incident SET report=? WHERE id=?", (path, number))
+            self.mark(_UNREPORTED, [n for n in self.unreported() if n != number] or None)
+
+    def unreported(self) -> list[int]:
+        """Return the incidents whose state changed since their report was published last."""
+        return list(self.marked(_UNREPORTED) or [])
 
     # withdrawn trees
 

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from driving import Driver, end_pushing, git, sh
+from helpers import eventually
+from stateguard.model.identity import CANDIDATES
 from tiny import ALPHA, GOOD
 
 
@@ -257,3 +259,18 @@ def test_a_good_main_beside_a_bad_ref_is_refused_too(tiny: Driver) -> None:
     assert done.returncode == 1
     assert tiny.refs() == before
     assert tiny.status()["revision"] == tiny.main
+
+
+def test_a_report_that_a_guard_owes_is_published_by_the_next(tiny: Driver) -> None:
+    lock = tiny.repository / "refs/heads/incidents.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    assert tiny.offer(ALPHA, "crash and be taken back\n").returncode == 1
+    number = max(i["id"] for i in tiny.ask("incident", "list")["incidents"])
+    path = f"incidents/{number:04d}.md"
+    assert git(tiny.repository, "show", f"refs/heads/incidents:{path}", check=False) == ""
+    tiny.stop()
+    lock.unlink()
+    tiny.start()
+    eventually(lambda: "RESOLVED" in git(tiny.repository, "show", f"refs/heads/incidents:{path}", check=False), 30)
+    assert CANDIDATES not in tiny.refs()
