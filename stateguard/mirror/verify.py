@@ -158,11 +158,7 @@ class Verifier:
             return [f"{AUDIT}: it was forked: {head} is no entry of the chain here"]
         if not complete:
             return []
-        store = DiskObjectStore(copy.path / "objects")
-        try:
-            other = next((one for one in own.first_parents(head) if not _same(store, own, one)), None)
-        finally:
-            store.close()
+        other = unlike(copy.path, own, head)
         return [] if other is None else [f"{AUDIT}: {other} is missing there, or does not hold what it holds here"]
 
     def _sweep(self) -> None:
@@ -187,6 +183,16 @@ def _noting(tampered: list[str], what: str) -> Iterator[None]:
         yield
     except StateguardError as error:
         tampered.append(f"{what}: {error.message}")
+
+
+def unlike(copy: Path, own: Repository, head: str) -> str | None:
+    """Return the newest commit of a line that a copy does not hold byte for byte, as dulwich reads it; None: all do."""
+    store = DiskObjectStore(copy / "objects")
+    try:
+        return next((commit for commit in own.first_parents(head) if not _same(store, own, commit)), None)
+    finally:
+        with contextlib.suppress(BufferError):  # a pack in whose midst damage was found is closed when collected
+            store.close()
 
 
 def _same(store: DiskObjectStore, own: Repository, commit: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from driving import git
 from mirror.setting import BACKUP, BRANCH, TAG, Setting, bare, forced, refs
 from stateguard.mirror.remote import Remote, RemoteError
+from stateguard.mirror.store import Standing
 from stateguard.model.identity import APPLIED, AUDIT, MAIN, ZERO
 
 
@@ -203,6 +204,7 @@ def test_another_address_is_another_mirror(setting: Setting, mirror: Path, tmp_p
     setting.sync(setting.spec("a", mirror))
     other = setting.spec("a", bare(tmp_path / "other.git"))
     assert setting.state(other) == "BEHIND"
+    assert setting.syncing.store.standing(other) == Standing()
     setting.sync(other)
     assert refs(Path(other.url)) == refs(setting.served.path)
     assert setting.state(setting.spec("a", mirror)) == "BEHIND"

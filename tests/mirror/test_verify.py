@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from mirror.setting import bare, refs
 from stateguard.guard.compose import Guard, compose
 from stateguard.host.home import Home
 from stateguard.mirror.remote import RemoteError
-from stateguard.mirror.verify import Verdict, Verifier
+from stateguard.mirror.verify import Verdict, Verifier, unlike
 from stateguard.model.identity import AUDIT, MAIN
 from stateguard.model.mirror import MirrorSpec, MirrorState
+from stateguard.state.tags import raw_tag, write_tag
+from stateguard.trust.statement import canonical
 
 BASELINE = "refs/tags/baseline/1"
 
@@ -161,6 +164,39 @@ def test_a_lie_is_found_remembered_and_nothing_more_is_sent(kept: Kept, place: P
     kept.guard.mirrors.sync(kept.spec("open"))
     assert kept.guard.mirrors.store.standing(kept.spec("open")).tampered == found.tampered
     assert refs(place) == before
+
+
+def test_a_baseline_that_says_another_fingerprint_is_found_although_it_is_signed(kept: Kept, place: Path) -> None:
+    guard = kept.guard
+    true = guard.baselines.get(1).statement
+    wrong = replace(true, tag="baseline/2", number=2, desired_fingerprint="sha256:" + "7" * 64)
+    unsigned = raw_tag(wrong.tag, wrong.revision, canonical(wrong), 1_700_000_000)
+    tag = write_tag(guard.repository, unsigned, guard.books.signer(unsigned))
+    accepted = "INSERT INTO baseline (number, tag_object, accepted_at) VALUES (2, ?, ?)"
+    guard.database.execute(accepted, (tag, wrong.issued_at))
+    git(kept.repository, "update-ref", "refs/tags/baseline/2", tag)
+    guard.mirrors.sync(kept.spec("open"))
+    found = kept.verify("open")
+    git(kept.repository, "update-ref", "-d", "refs/tags/baseline/2")
+    guard.database.execute("DELETE FROM baseline WHERE number=2")
+    assert found.tampered == (
+        f"baseline/2: its fingerprint there is {true.desired_fingerprint}, not {wrong.desired_fingerprint}",
+    )
+
+
+def test_every_entry_of_the_chain_is_compared_byte_for_byte(kept: Kept, tmp_path: Path) -> None:
+    own = kept.guard.repository
+    head = own.ref(AUDIT) or ""
+    oldest = list(own.first_parents(head))[-1]
+    copy = bare(tmp_path / "copy.git")
+    git(copy, "-c", "fetch.unpackLimit=100000", "fetch", "-q", str(kept.repository), f"{AUDIT}:{AUDIT}")
+    assert unlike(copy, own, head) is None
+    path = copy / "objects" / oldest[:2] / oldest[2:]
+    path.chmod(0o644)
+    path.write_bytes((copy / "objects" / head[:2] / head[2:]).read_bytes())
+    assert unlike(copy, own, head) == oldest
+    path.unlink()
+    assert unlike(copy, own, head) == oldest
 
 
 def test_a_mirror_that_is_away_is_not_called_a_liar(kept: Kept, place: Path) -> None:
