@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -165,6 +166,7 @@ def main() -> int:
     parser.add_argument("--block", type=int, default=25)
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="stateguard-mirrors-") as scratch:
         return 0 if exercise(Path(scratch), given.changes, given.block, given.seed) else 1
 
