@@ -25,6 +25,7 @@ from driving import Document, Driver, git
 from helpers import eventually
 from mirror.faulty import Fault, FaultyServer, drawn
 from mirror.setting import bare, forced, refs
+from stateguard.guard.client import ask
 
 NAMES = ("a", "b", "c")
 DRAIN_SECONDS = 600.0
@@ -77,8 +78,8 @@ def push(driver: Driver, number: int) -> float:
 
 
 def states(driver: Driver) -> list[Document]:
-    """Return the document of each mirror."""
-    found: list[Document] = driver.ask("status")["mirrors"]
+    """Return the document of each mirror, from the running guard."""
+    found: list[Document] = ask(driver.home / "run" / "control.sock", "mirror-status", {})["mirrors"]
     return found
 
 

@@ -27,7 +27,7 @@ from typing import Self
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from driving import Document, Driver, git, sh
-from exercise.mirrors import SLOWER_SECONDS, measured
+from exercise.mirrors import SLOWER_SECONDS, measured, states
 from helpers import eventually
 from mirror.setting import bare, forced, refs
 
@@ -177,7 +177,7 @@ class Away(Driver):
 
     def mirrors(self) -> dict[str, Document]:
         """Return each mirror's part of the status by name."""
-        return {m["name"]: m for m in self.ask("status")["mirrors"]}
+        return {m["name"]: m for m in states(self)}
 
     def in_sync(self, *places: str) -> bool:
         """Say whether mirrors are in sync."""

@@ -246,3 +246,11 @@ def test_a_push_that_was_called_off_is_no_failure_of_the_mirror(setting: Setting
     assert setting.syncing.store.standing(spec).pace.failures == 0
     with pytest.raises(RemoteError, match="stopped"):
         setting.syncing.look(spec)
+
+
+def test_trust_that_is_withdrawn_takes_captured_state_back(setting: Setting, mirror: Path) -> None:
+    setting.put(BACKUP, setting.commit(setting.captured), setting.captured)
+    setting.sync(setting.spec("a", mirror, trusted=True))
+    assert "refs/captured/stateguard/backups/1" in refs(mirror)
+    setting.sync(setting.spec("a", mirror))
+    assert refs(mirror) == refs(setting.served.path)
