@@ -72,10 +72,9 @@ class _Line:
     def _run(self) -> None:
         wait = 0.0
         while True:
-            nudged = self._nudged.wait(wait)
-            if self._stopped:
+            if self._nudged.wait(wait) and self._syncing.cancel.wait(SETTLE_SECONDS):
                 return
-            if nudged and self._syncing.cancel.wait(SETTLE_SECONDS):
+            if self._stopped:  # asked last: it may have been taken away while changes were gathered
                 return
             self._nudged.clear()
             try:
