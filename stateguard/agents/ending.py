@@ -86,6 +86,16 @@ def end_all(leaders: Iterable[tuple[ProcessIdentity, StopPolicy]]) -> bool:
         return all(list(pool.map(lambda pair: end(*pair), wanted)))
 
 
+def tell(process: ProcessIdentity, name: str) -> bool:
+    """Send a process a signal by its name, and nothing else of its group; False if it is gone or another user's."""
+    try:
+        signal_process(process, _signal(name))
+    except PermissionError as error:
+        warn("an agent may not be signalled", process=process.pid, error=str(error))
+        return False
+    return alive(process)
+
+
 def remains(leader: ProcessIdentity) -> bool:
     """Say whether anything lives of the group that a process leads, or led until a moment ago."""
     return alive(leader) or _group_lives(leader.pid)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from stateguard.agents.attach import Candidate
-from stateguard.agents.ending import drain, end_all
+from stateguard.agents.ending import drain, end_all, tell
 from stateguard.agents.manager import Program, ServiceManager
 from stateguard.agents.registry import Entry, Registry
 from stateguard.agents.unit import Unit
@@ -23,7 +23,7 @@ from stateguard.host.clock import boot_id, boot_seconds
 from stateguard.host.home import Home
 from stateguard.host.logs import failure, log, warn
 from stateguard.model.agent import AgentSpec, StopPolicy
-from stateguard.model.health import AgentState, AgentStatus
+from stateguard.model.health import ALIVE, AgentState, AgentStatus
 
 _AFTER_GRACE_SECONDS = 2.0
 _TO_APPEAR_SECONDS = 2.0
@@ -109,6 +109,18 @@ class ManagedRuntime:
                 self._registry.remove([name])
                 self._show(unit)
         return gone
+
+    def reload(self, name: str, signal: str) -> bool:
+        """Have the manager send a program's main process a signal, else do so; False if it cannot be told."""
+        with self._lock:
+            unit = self._units.get(name)
+            process = unit.identity if unit and unit.status().pid else None
+        try:
+            if unit and unit.state in ALIVE and self._manager.signal(name, signal):
+                return True
+        except AgentsError as error:
+            warn("a program could not be told to reload", agent=name, error=error.message)
+        return process is not None and tell(process, signal)
 
     def adopt(self, specs: Mapping[str, AgentSpec]) -> None:
         """Attach to the programs that run; none is started or stopped.

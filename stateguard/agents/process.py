@@ -14,7 +14,7 @@ from pathlib import Path
 from stateguard import faults
 from stateguard.agents.attach import Candidate, candidates, require_attachable
 from stateguard.agents.child import Child, ProgramError, began_at, describe, spawn, take_over
-from stateguard.agents.ending import end, end_all, remains
+from stateguard.agents.ending import end, end_all, remains, tell
 from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out, strays
 from stateguard.agents.known import Known
 from stateguard.agents.logfile import last_lines
@@ -104,6 +104,13 @@ class ProcessRuntime:
                 self._show(agent)
         self._tell()
         return gone
+
+    def reload(self, name: str, signal: str) -> bool:
+        """Send an agent's process a signal; False if it does not run or may not be signalled."""
+        with self._lock:
+            agent = self._agents.get(name)
+            child = agent.child if agent and agent.state in ALIVE else None
+        return child is not None and tell(child.identity, signal)
 
     def adopt(self, specs: Mapping[str, AgentSpec]) -> None:
         """Take over agents that run from before, and end those that these specs do not describe.

@@ -40,6 +40,10 @@ class AgentRuntime(Protocol):
         """
         ...
 
+    def reload(self, name: str, signal: str) -> bool:
+        """Send an agent's process a signal such as ``HUP``; False if it does not run or cannot be told."""
+        ...
+
     def label(self, names: Iterable[str], revision: str) -> None:
         """Report a revision as the one these agents run: their inputs are the same in it."""
         ...

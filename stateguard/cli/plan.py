@@ -31,6 +31,8 @@ def lines(plan: dict[str, Any], kind: str) -> list[str]:
     found.append(f"stages         {', '.join(str(s['number']) + ' ' + s['name'] for s in plan['stages'])}")
     found += [f"{name:<14} {line(path)}" for name in ("added", "changed", "removed") for path in files[name][:20]]
     found.append(f"agents         {', '.join(plan['agents']) or 'none is restarted'}")
+    if plan["reloaded"]:
+        found.append(f"reloaded       {', '.join(plan['reloaded'])}")
     found.append(f"conversations  {plan['conversations']}")
     found.append(f"estimated      {seconds(plan['estimated_seconds'])}")
     return [*found, *(f"risk           {line(risk)}" for risk in plan["risks"])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 
 from stateguard.config.document import Document
 from stateguard.config.fields import (
@@ -24,7 +24,7 @@ from stateguard.config.fields import (
 )
 from stateguard.config.probe import HttpModel, ProbeList
 from stateguard.config.problem import InvalidDocument, shown
-from stateguard.model.agent import DEFAULT_RESTART_ON, AgentSpec, Restart, StopPolicy
+from stateguard.model.agent import DEFAULT_RELOAD_ON, DEFAULT_RESTART_ON, AgentSpec, Reload, Restart, StopPolicy
 
 OUTSIDE = ("user", "external")
 """What a channel may name besides agents; no agent may be called so."""
@@ -57,6 +57,25 @@ class StopModel(Strict):
     drain: DrainModel | None = None
 
 
+class ReloadModel(Strict):
+    """``reload: {signal, on, settle_seconds}``."""
+
+    signal: Signal
+    on: list[Glob] = Field(default_factory=lambda: list(DEFAULT_RELOAD_ON))
+    settle_seconds: Duration = 1.0
+
+    @field_validator("signal")
+    @classmethod
+    def _spares_it(cls, value: str) -> str:
+        if value == "KILL":
+            raise ValueError("KILL ends the agent; name a signal on which it reads its files again, such as HUP")
+        return value
+
+    def reload(self) -> Reload:
+        """Return what it declares."""
+        return Reload(self.signal, tuple(self.on), self.settle_seconds)
+
+
 class MetricsModel(Strict):
     """``metrics: {url}``."""
 
@@ -76,6 +95,7 @@ class AgentModel(Strict):
     depends_on: list[Name] = Field(default_factory=list)
     restart: Literal["always", "on-failure", "never"] = "always"
     restart_on: list[Glob] = Field(default_factory=lambda: list(DEFAULT_RESTART_ON))
+    reload: ReloadModel | None = None
     stop: StopModel = StopModel()
     data_version: Count = 1
     reads_data_versions: list[Count] = Field(default_factory=list)
@@ -121,6 +141,7 @@ def _spec(model: AgentModel) -> AgentSpec:
         depends_on=tuple(dict.fromkeys(model.depends_on)),
         restart=Restart(model.restart),
         restart_on=tuple(model.restart_on),
+        reload=model.reload.reload() if model.reload else None,
         stop=StopPolicy(
             signal=model.stop.signal,
             grace_period_seconds=model.stop.grace_period_seconds,

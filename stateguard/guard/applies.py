@@ -199,7 +199,9 @@ class Applies:
             live = guard.applied
             record = guard.responder.accepted(operation, ended.detail, live)
             every = len(guard.system.agents)
-            done = f"{len(plan.start)} of {count(every, 'agent')} restarted" if every else _written(plan)
+            reloaded = f", {len(plan.reload)} reloaded" if plan.reload else ""
+            agents = f"{len(plan.start)} of {count(every, 'agent')} restarted{reloaded}"
+            done = agents if every else _written(plan)
             say(f"applied in {seconds(_applying(record))}, {done}{_healthy(guard)}")
             soak = guard.system.policy.soak_seconds
             number = guard.baselines.highest() + 1

@@ -173,7 +173,8 @@ def documented(guard: Guard, plan: Plan, label: str) -> dict[str, Any]:
     """Return a plan as people and scripts read it."""
     writes = plan.writes
     numbers = {w.stage for w in writes} | {Stage.VALIDATE} | ({Stage.STOP, Stage.START} if plan.start else set())
-    numbers |= {Stage.CHANNELS} if plan.start and guard.books.declared.system(plan.target).channels else set()
+    numbers |= {Stage.START} if plan.reload else set()
+    numbers |= {Stage.CHANNELS} if plan.touched and guard.books.declared.system(plan.target).channels else set()
     displaced = [w.path for w in writes if w.stage == Stage.CONVERSATIONS]
     risks = [f"{count(len(plan.start), 'agent')} restarted: {', '.join(plan.start)}"] if plan.start else []
     risks += (
@@ -191,6 +192,7 @@ def documented(guard: Guard, plan: Plan, label: str) -> dict[str, Any]:
             "removed": [w.path for w in writes if w.after is None],
         },
         "agents": list(plan.start),
+        "reloaded": list(plan.reload),
         "conversations": str(plan.conversations),
         "estimated_seconds": _estimate(guard, plan),
         "risks": risks,

@@ -91,6 +91,21 @@ class StopPolicy:
     drain_url: str | None = None
 
 
+DEFAULT_RELOAD_ON = ("config/**",)
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """How a running agent is told to read its files again: a signal, for changes of these files.
+
+    ``settle_seconds`` is the time it is given before its probes are asked.
+    """
+
+    signal: str
+    on: tuple[str, ...] = DEFAULT_RELOAD_ON
+    settle_seconds: float = 1.0
+
+
 DEFAULT_RESTART_ON = ("bin/**", "config/**")
 
 
@@ -108,6 +123,7 @@ class AgentSpec:
     depends_on: tuple[str, ...] = ()
     restart: Restart = Restart.ALWAYS
     restart_on: tuple[str, ...] = DEFAULT_RESTART_ON
+    reload: Reload | None = None
     stop: StopPolicy = field(default_factory=StopPolicy)
     data_version: int = 1
     reads_data_versions: tuple[int, ...] = ()

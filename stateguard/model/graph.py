@@ -71,9 +71,25 @@ def dependents(agents: Mapping[str, AgentSpec], names: Iterable[str]) -> frozens
 
 
 def reads(spec: AgentSpec, channels: Iterable[Channel], path: str, matches: Callable[[str, str], bool]) -> bool:
-    """Say whether a path is an input of an agent: its own directory, its channels, its ``restart_on`` globs."""
+    """Say whether a path is an input of an agent: its own directory, its channels, its globs for restart and reload."""
+    if _own(spec, channels, path):
+        return True
+    globs = (*spec.restart_on, *(spec.reload.on if spec.reload else ()))
+    return any(matches(pattern, path) for pattern in globs)
+
+
+def reloads(spec: AgentSpec, channels: Iterable[Channel], path: str, matches: Callable[[str, str], bool]) -> bool:
+    """Say whether an agent can take a change of this input while it runs.
+
+    With ``reload`` it can if the path lies in its own directory or is a channel of it, or matches ``reload.on``,
+    whatever ``restart_on`` says; its own specification never, because that says how it is started.
+    """
+    if spec.reload is None or path == f"{spec.directory}agent.yaml":
+        return False
+    return _own(spec, channels, path) or any(matches(pattern, path) for pattern in spec.reload.on)
+
+
+def _own(spec: AgentSpec, channels: Iterable[Channel], path: str) -> bool:
     if path.startswith(spec.directory):
         return True
-    if any(channel.path == path and channel.touches(spec.name) for channel in channels):
-        return True
-    return any(matches(pattern, path) for pattern in spec.restart_on)
+    return any(channel.path == path and channel.touches(spec.name) for channel in channels)

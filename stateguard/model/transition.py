@@ -126,6 +126,7 @@ class Plan:
     stop: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     start_back: tuple[str, ...] = ()
+    reload: tuple[str, ...] = ()
     conversations: Conversations = Conversations.KEEP
     snapshot: str | None = None
     judged: tuple[str, ...] = ()
@@ -134,6 +135,11 @@ class Plan:
     turns: bool = False
     aside: tuple[tuple[str, str], ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """The agents that read their files anew: started or reloaded."""
+        return (*self.start, *self.reload)
 
     def as_json(self) -> dict[str, Any]:
         """Return the document that the journal keeps."""
@@ -146,6 +152,7 @@ class Plan:
             "stop": list(self.stop),
             "start": list(self.start),
             "start_back": list(self.start_back),
+            "reload": list(self.reload),
             "conversations": str(self.conversations),
             "snapshot": self.snapshot,
             "judged": list(self.judged),
@@ -171,6 +178,7 @@ class Plan:
             stop=tuple(document["stop"]),
             start=tuple(document["start"]),
             start_back=tuple(document["start_back"]),
+            reload=tuple(document.get("reload", ())),  # plans of earlier versions know none
             conversations=Conversations(document["conversations"]),
             snapshot=document["snapshot"],
             judged=tuple(document["judged"]),

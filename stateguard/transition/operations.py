@@ -192,6 +192,7 @@ def _effects(plan: Plan | None) -> dict[str, Any]:
     return moved | {
         "files": [w.path for w in plan.writes][:200],
         "agents": list(plan.start),
+        "reloaded": list(plan.reload),
         "backup": plan.backup,
         "conversations": str(plan.conversations),
     }

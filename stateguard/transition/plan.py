@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stateguard.model.agent import Probe
-from stateguard.model.graph import dependents, reads, start_order, stop_order
+from stateguard.model.graph import dependents, reads, reloads, start_order, stop_order
 from stateguard.model.health import AgentStatus
 from stateguard.model.policy import System
 from stateguard.model.transition import (
@@ -30,11 +30,15 @@ Glob = Callable[[str, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """The agents that a transition stops and starts, in order; ``start_back`` is for turning round."""
+    """The agents that a transition stops and starts, in order; ``start_back`` is for turning round.
+
+    Those of ``reload`` go on running and are told to read their files again, either way.
+    """
 
     stop: tuple[str, ...]
     start: tuple[str, ...]
     start_back: tuple[str, ...]
+    reload: tuple[str, ...] = ()
 
 
 def writes(
@@ -60,26 +64,38 @@ def affected(
 ) -> Agents:
     """Return the agents to stop and start: those whose inputs change, new and gone ones, and hard dependents.
 
-    ``also`` are agents that are down and are brought up on the way. ``every`` is for corruption and breach, and
-    when conversations are written.
+    An agent that can take every change of its inputs while it runs is reloaded instead, and its dependents are left
+    alone. ``also`` are agents that are down and are brought up on the way. ``every`` is for corruption and breach,
+    and when conversations are written.
     """
     both = source.agents.keys() | target.agents.keys()
+    mild: set[str] = set()
     if every:
         touched = frozenset(both)
     else:
-        direct = {
-            name
-            for system in (source, target)
-            for name, spec in system.agents.items()
-            if any(reads(spec, system.channels, path, glob) for path in paths)
-        }
-        direct |= source.agents.keys() ^ target.agents.keys()
+        direct = source.agents.keys() ^ target.agents.keys()
+        for system in (source, target):
+            restarted, reloaded = concerned(system, paths, glob)
+            direct |= restarted
+            mild |= reloaded
         touched = dependents(source.agents, direct) | dependents(target.agents, direct) | frozenset(also)
     return Agents(
         stop=tuple(n for n in _stopping(source, target) if n in touched),
         start=tuple(n for n in start_order(target.agents) if n in touched),
         start_back=tuple(n for n in start_order(source.agents) if n in touched),
+        reload=tuple(n for n in start_order(target.agents) if n in mild and n not in touched),
     )
+
+
+def concerned(system: System, paths: Collection[str], glob: Glob) -> tuple[set[str], set[str]]:
+    """Return the agents whose inputs are among these paths: those to restart, and those that a reload is enough for."""
+    restarted, reloaded = set[str](), set[str]()
+    for name, spec in system.agents.items():
+        mine = [path for path in paths if reads(spec, system.channels, path, glob)]
+        if mine:
+            enough = all(reloads(spec, system.channels, path, glob) for path in mine)
+            (reloaded if enough else restarted).add(name)
+    return restarted, reloaded
 
 
 def _stopping(source: System, target: System) -> tuple[str, ...]:
@@ -103,13 +119,13 @@ def judged(
     before: Mapping[str, bool],
     source: System | None,
     target: System,
-    restarted: Collection[str],
+    touched: Collection[str],
     paths: Collection[str],
 ) -> tuple[str, ...]:
     """Return the ids of the probes that count for or against the change.
 
     A required probe counts if it passed before, or is new, or was changed, or looks at an agent that is
-    restarted and of which nothing was known. ``before`` says of each probe with a verdict whether it passed.
+    started or reloaded and of which nothing was known. ``before`` says of each probe with a verdict whether it passed.
     External probes never count.
     """
     known = {p.id: p for p in source.probes} if source else {}
@@ -118,9 +134,9 @@ def judged(
         if not probe.required or probe.external:
             continue
         new = known.get(probe.id) != probe
-        touched = probe.agent is not None and any(p.startswith(f"agents/{probe.agent}/") for p in paths)
-        unknown = probe.id not in before and (probe.agent is None or probe.agent in restarted)
-        if before.get(probe.id, False) or new or touched or unknown:
+        changed = probe.agent is not None and any(p.startswith(f"agents/{probe.agent}/") for p in paths)
+        unknown = probe.id not in before and (probe.agent is None or probe.agent in touched)
+        if before.get(probe.id, False) or new or changed or unknown:
             found.append(probe.id)
     return tuple(sorted(found))
 

@@ -107,7 +107,7 @@ class Preparation:
         commit = self._backup(operation, wish, {*wanted, *blocking}) if backup else ZERO
         source, target = self._declared.system(wish.source), self._declared.system(wish.target)
         agents = self._agents(wish, source, target, {w.path for w in todo})
-        self._check_answers({*agents.stop, *agents.start})
+        self._check_answers({*agents.stop, *agents.start, *agents.reload})
         return Plan(
             kind=wish.kind,
             source=wish.source,
@@ -117,6 +117,7 @@ class Preparation:
             stop=agents.stop,
             start=agents.start,
             start_back=agents.start_back,
+            reload=agents.reload,
             conversations=wish.conversations,
             snapshot=wish.snapshot,
             judged=self._judged(wish, source, target, agents, todo),
@@ -177,7 +178,8 @@ class Preparation:
         if wish.judged is not None:
             return tuple(sorted(p.id for p in target.probes if p.id in wish.judged))
         before = source if wish.source else None
-        return judged(self.verdicts(), before, target, agents.start, [w.path for w in todo])
+        touched = (*agents.start, *agents.reload)
+        return judged(self.verdicts(), before, target, touched, [w.path for w in todo])
 
     def verdicts(self) -> dict[str, bool]:
         """Return of each probe with a verdict whether it passes: health before the change."""

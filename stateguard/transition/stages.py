@@ -12,6 +12,7 @@ from stateguard.errors import StorageError
 from stateguard.live.ground import bring_back, set_aside
 from stateguard.live.scan import Scanner
 from stateguard.live.write import make_equal, sweep
+from stateguard.model.agent import AgentSpec
 from stateguard.model.graph import layers
 from stateguard.model.policy import System
 from stateguard.model.transition import Conversations, Direction, Kind, PathWrite, Plan, Step, StepName
@@ -187,11 +188,30 @@ class Stages:
             first = [n for n in mine if n in needed]
             if first and forward:
                 self._await_ready(system, plan, first)
+        reloaded = self._reload(system, plan, revision)
         left = [n for n in system.agents if n not in wanted]
         parts.runtime.label(in_step(left, parts.runtime.statuses(), plan, revision), revision)
         if not forward:
             parts.prober.begin([p.id for p in system.probes if p.agent is None])
-        return f"{len(names)} of {count(len(system.agents), 'agent')} started"
+        more = f", {reloaded} reloaded" if reloaded else ""
+        return f"{len(names)} of {count(len(system.agents), 'agent')} started{more}"
+
+    def _reload(self, system: System, plan: Plan, revision: str) -> int:
+        """Tell agents to read their files again, and return how many were told; those that cannot be are restarted."""
+        parts, told = self._parts, list[AgentSpec]()
+        for spec in [system.agents[n] for n in plan.reload if n in system.agents]:
+            if spec.reload and parts.runtime.reload(spec.name, spec.reload.signal):
+                told.append(spec)
+                continue
+            if not parts.runtime.stop(spec.name):
+                message = f"{spec.name} could be neither told to reload nor ended"
+                raise StageError(message, health=False)
+            parts.runtime.start(spec, revision)
+        # It says nothing when it has read them: what is asked at once would be answered from the old ones.
+        parts.watch.give_time(max((spec.reload.settle_seconds for spec in told if spec.reload), default=0.0))
+        for name in plan.reload:
+            parts.prober.begin([p.id for p in system.agents[name].probes] if name in system.agents else [])
+        return len(told)
 
     def _await_ready(self, system: System, plan: Plan, names: list[str]) -> None:
         probes = [p.id for n in names for p in system.agents[n].probes if p.id in plan.judged]
@@ -204,12 +224,12 @@ class Stages:
         del operation, direction
         system = self._parts.systems(plan.target)
         probes = [c.probe.id for c in system.channels if c.probe]
-        if not probes or not plan.start:
+        if not probes or not plan.touched:
             return "no channel to open"
         self._parts.prober.configure(system.probes)
         self._parts.prober.begin(probes)
-        mine = [p.id for n in plan.start for p in system.agents[n].probes]
-        watched = watching(system, [p for p in (*probes, *mine) if p in plan.judged], plan.start)
+        mine = [p.id for n in plan.touched for p in system.agents[n].probes]
+        watched = watching(system, [p for p in (*probes, *mine) if p in plan.judged], plan.touched)
         problems = self._parts.watch.until_well(watched, plan.window_seconds)
         if problems:
             raise StageError("; ".join(problems), health=True)
@@ -220,15 +240,15 @@ class Stages:
         parts = self._parts
         system = parts.systems(plan.target)
         parts.prober.configure(system.probes)
-        if plan.kind is Kind.HEAL and not plan.start:
+        if plan.kind is Kind.HEAL and not plan.touched:
             self._verify([(w.path, w.after) for w in plan.writes])
             return f"{count(len(plan.writes), 'path')} as desired, no agent had read them"
-        if not plan.writes and not plan.start and plan.kind is not Kind.ROLLBACK and not plan.hold:
+        if not plan.writes and not plan.touched and plan.kind is not Kind.ROLLBACK and not plan.hold:
             return "nothing changed, nothing to validate"
-        begun = {p.id for n in plan.start for p in system.agents[n].probes}
-        begun |= {c.probe.id for c in system.channels if c.probe} if plan.start else set()
+        begun = {p.id for n in plan.touched for p in system.agents[n].probes}
+        begun |= {c.probe.id for c in system.channels if c.probe} if plan.touched else set()
         parts.prober.begin([p.id for p in system.probes if p.id not in begun])
-        watched = watching(system, plan.judged, plan.start)
+        watched = watching(system, plan.judged, plan.touched)
         problems = parts.watch.until_well(watched, plan.window_seconds, hold=plan.hold)
         if problems:
             raise StageError("; ".join(problems), health=True)

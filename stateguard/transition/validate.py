@@ -53,6 +53,13 @@ class Watch:
                 return tuple(f"{name} within {seconds(window_seconds)}" for name in waiting)
             self._wake.wait(min(left, _BETWEEN_LOOKS_SECONDS))
 
+    def give_time(self, seconds: float) -> None:
+        """Let so much time pass, whatever is learned meanwhile."""
+        give_up_at = boot_seconds() + seconds
+        while (left := give_up_at - boot_seconds()) > 0:
+            self._wake.clear()
+            self._wake.wait(left)
+
     def healthy(self, system: System) -> tuple[int, int]:
         """Return how many of a system's agents are healthy, and how many there are."""
         readings, statuses = self._prober.readings(), self._runtime.statuses()

@@ -15,6 +15,7 @@ from stateguard.model.agent import (
     HttpCheck,
     Probe,
     ProbeKind,
+    Reload,
     Restart,
     StopPolicy,
     TcpCheck,
@@ -126,7 +127,7 @@ def test_a_critical_agent_belongs_to_the_critical_phase() -> None:
         ("restart: sometimes", (3, 1), 'restart must be always, on-failure or never, not "sometimes"'),
         ("role: boss", (3, 1), 'role must be parent, domain or support, not "boss"'),
         ("comand: [x]", (3, 1), 'unknown key "comand"; did you mean command?'),
-        ("reload: {signal: HUP}", (3, 1), 'unknown key "reload"; known keys are name, '),
+        ("watch: {signal: HUP}", (3, 1), 'unknown key "watch"; known keys are name, '),
         ("description:", (3, 1), "description must be text, not nothing"),
         ("critical: yes", (3, 1), 'critical must be true or false, not "yes"'),
         ("data_version: one", (3, 1), 'data_version must be a whole number, not "one"'),
@@ -195,6 +196,23 @@ def test_all_problems_are_told_at_once() -> None:
 
 def test_what_is_missing_is_told_once() -> None:
     assert [p.code for p in problems("x-only: 1\n")] == ["missing-key"]
+
+
+def test_a_signal_may_take_the_place_of_a_restart() -> None:
+    assert parse(SMALL).reload is None
+    assert parse(SMALL + "reload: {signal: SIGHUP}\n").reload == Reload("HUP", ("config/**",), 1.0)
+    text = "reload: {signal: USR1, on: [config/a, 'data/**'], settle_seconds: 200ms}\n"
+    assert parse(SMALL + text).reload == Reload("USR1", ("config/a", "data/**"), 0.2)
+    for bad, message in {
+        "{}": "signal is missing",
+        "{signal: KILL}": "KILL ends the agent",
+        "{signal: CONT}": "is no signal",
+        "{signal: HUP, on: ['!x']}": "takes nothing away",
+        "{signal: HUP, when: x}": "unknown key",
+    }.items():
+        (problem,) = problems(SMALL + f"reload: {bad}\n")
+        assert message in problem.message
+        assert problem.line == 3
 
 
 def test_a_command_may_be_left_to_whoever_starts_the_agent() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stateguard.config.sections import glob
-from stateguard.model.agent import AgentSpec, Channel, Probe, ProbeKind, TcpCheck
-from stateguard.model.graph import dependents
+from stateguard.model.agent import AgentSpec, Channel, Probe, ProbeKind, Reload, TcpCheck
+from stateguard.model.graph import dependents, start_order
 from stateguard.model.policy import Policy, System
 from stateguard.model.transition import (
     BACK,
@@ -233,7 +233,17 @@ def system(*agents: AgentSpec, channels: tuple[Channel, ...] = (), probes: tuple
 
 
 NAMES = "abcdef"
-TOUCHED = ["config/shared", "config/a", "protocols/p.yaml", "bin/x", "README.md", *[f"agents/{n}/x" for n in NAMES]]
+TOUCHED = [
+    "config/shared",
+    "config/a",
+    "protocols/p.yaml",
+    "bin/x",
+    "README.md",
+    *[f"agents/{n}/{file}" for n in NAMES for file in ("x", "agent.yaml")],
+]
+
+
+RELOADS = [None, Reload("HUP"), Reload("HUP", ()), Reload("HUP", ("config/a", "bin/**"))]
 
 
 @st.composite
@@ -249,6 +259,9 @@ def systems(draw: st.DrawFn) -> System:
             role="parent" if parent else "domain",
             critical=draw(st.booleans()),
             restart_on=draw(st.sampled_from([(), ("config/**",), ("bin/**", f"config/{name}")])),
+            reload=draw(
+                st.sampled_from([None, Reload("HUP"), Reload("HUP", ()), Reload("HUP", ("config/a", "bin/**"))])
+            ),
         )
     ends = st.sampled_from([*NAMES, "user"])
     channels = draw(st.lists(st.builds(Channel, st.just("p"), st.just("protocols/p.yaml"), ends, ends), max_size=2))
@@ -258,8 +271,24 @@ def systems(draw: st.DrawFn) -> System:
 def inputs(one: System, path: str) -> set[str]:
     """Return who reads a path, said in another way than the code under test says it."""
     spoken = {c.sender for c in one.channels if c.path == path} | {c.receiver for c in one.channels if c.path == path}
-    by_glob = {n for n, a in one.agents.items() for g in a.restart_on if glob(g, path)}
+    by_glob = {n for n, a in one.agents.items() for g in (*a.restart_on, *on(a)) if glob(g, path)}
     return {n for n in one.agents if path.startswith(f"agents/{n}/")} | by_glob | (spoken & one.agents.keys())
+
+
+def on(agent: AgentSpec) -> tuple[str, ...]:
+    return agent.reload.on if agent.reload else ()
+
+
+def mild(one: System, path: str) -> set[str]:
+    """Return the readers of a path for which a signal is enough."""
+    found = set()
+    for name in inputs(one, path):
+        agent = one.agents[name]
+        own = path not in TOUCHED[:2] and not path.startswith("bin/")  # its directory, or a channel of it
+        enough = own or any(glob(g, path) for g in on(agent))
+        if agent.reload and enough and not path.endswith("agent.yaml"):
+            found.add(name)
+    return found
 
 
 changed = st.sets(st.sampled_from(TOUCHED))
@@ -271,12 +300,15 @@ def test_affected_is_the_smallest_set_that_is_closed(
 ) -> None:
     """In it: readers of what changes, new and gone agents, their hard dependents, and those that are down."""
     found = affected(source, target, touched, glob, also=down)
-    direct = {n for one in (source, target) for path in touched for n in inputs(one, path)}
+    direct = {n for one in (source, target) for path in touched for n in inputs(one, path) - mild(one, path)}
+    mildly = {n for one in (source, target) for path in touched for n in mild(one, path)}
     direct |= source.agents.keys() ^ target.agents.keys()
     every = dependents(source.agents, direct) | dependents(target.agents, direct) | down
     assert set(found.stop) == every & (source.agents.keys() | target.agents.keys())
     assert set(found.start) == every & target.agents.keys()
     assert set(found.start_back) == every & source.agents.keys()
+    assert set(found.reload) == mildly - every
+    assert found.reload == tuple(n for n in start_order(target.agents) if n in found.reload)
 
 
 @given(systems(), systems(), changed, st.booleans())
@@ -302,6 +334,20 @@ def test_nothing_changed_touches_nobody(one: System, touched: set[str]) -> None:
     found = affected(one, one, touched, glob)
     assert found.start == found.start_back
     assert set(found.stop) == set(found.start)
+
+
+def test_a_signal_is_enough_where_the_agent_says_so() -> None:
+    a = AgentSpec("a", ("run",), restart_on=("bin/**", "config/b"), reload=Reload("HUP", ("config/a", "config/b")))
+    b = AgentSpec("b", ("run",), depends_on=("a",), restart_on=())
+    one = system(a, b)
+    for path in ("config/a", "config/b", "agents/a/prompt.md"):
+        found = affected(one, one, {path}, glob)
+        assert (found.stop, found.start, found.start_back, found.reload) == ((), (), (), ("a",))
+    for path in ("agents/a/agent.yaml", "bin/x"):
+        found = affected(one, one, {path, "config/a"}, glob)
+        assert (found.start, found.reload) == (("a", "b"), ())
+    assert affected(one, one, {"config/a"}, glob, also={"a"}).start == ("a",), "one that is down cannot be told"
+    assert affected(one, one, {"config/a"}, glob, every=True).reload == ()
 
 
 def test_only_readers_and_their_dependents_are_restarted() -> None:

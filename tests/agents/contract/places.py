@@ -24,10 +24,12 @@ from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE
 
 STUBBORN = "stubborn"
+RELOADER = "reloader"
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "steady": ("sh", "-c", "echo $0 is up; exec sleep 600"),
     "with-two-dashes": ("sh", "-c", "exec sleep 600"),
     "crasher": ("sh", "-c", "exit 3"),
+    RELOADER: ("sh", "-c", "trap 'date >>reloads' HUP; echo ready >reloads; while :; do sleep 0.05; done"),
     STUBBORN: (sys.executable, "-c", IGNORES_TERM),
 }
 GRACE_SECONDS = 0.5

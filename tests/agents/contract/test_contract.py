@@ -6,11 +6,22 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from agents.contract.places import PROGRAMS, STUBBORN, AttachPlace, EmbeddedPlace, Place, gone, spec
+from agents.contract.drain import Drain
+from agents.contract.places import (
+    GRACE_SECONDS,
+    PROGRAMS,
+    RELOADER,
+    STUBBORN,
+    AttachPlace,
+    EmbeddedPlace,
+    Place,
+    gone,
+    spec,
+)
 from agents.setting import Setting
 from helpers import eventually
 from stateguard.agents.runtime import GuardRuntime
@@ -172,6 +183,49 @@ def test_a_closed_runtime_does_nothing_more(make: Callable[[], GuardRuntime]) ->
         with pytest.raises(AgentsError, match="closed"):
             act()
     make().adopt({STEADY: spec(STEADY)})
+
+
+def test_a_signal_reaches_the_process_and_changes_nothing_else(runtime: GuardRuntime, setting: Setting) -> None:
+    note = setting.live / "reloads"
+    note.unlink(missing_ok=True)
+    assert not runtime.reload(RELOADER, "HUP"), "nobody knows it yet"
+    runtime.start(spec(RELOADER), "r")
+    before = status(runtime, RELOADER)
+    eventually(note.exists)
+    assert runtime.reload(RELOADER, "HUP")
+    eventually(lambda: len(note.read_text().splitlines()) == 2)
+    assert (status(runtime, RELOADER).pid, status(runtime, RELOADER).exits) == (before.pid, 0)
+    assert runtime.stop(RELOADER)
+    assert not runtime.reload(RELOADER, "HUP"), "it does not run"
+
+
+@pytest.fixture
+def drained() -> Iterator[Drain]:
+    made = Drain()
+    yield made
+    made.close()
+
+
+def test_it_is_drained_while_it_still_runs(runtime: GuardRuntime, drained: Drain) -> None:
+    runtime.start(spec(STEADY, drained.url), "r")
+    pid = pid_of(runtime)
+    drained.look = lambda: not gone(pid)
+    assert runtime.stop(STEADY)
+    assert drained.asked == [("POST", "/drain", True)]
+    assert gone(pid)
+
+
+def test_draining_takes_no_longer_than_the_grace_period(runtime: GuardRuntime, drained: Drain) -> None:
+    """One that never answers, or cannot be reached, is stopped all the same."""
+    drained.answers = False
+    runtime.start(spec(STEADY, drained.url), "r")
+    began = time.monotonic()
+    assert runtime.stop(STEADY)
+    assert len(drained.asked) == 1
+    assert time.monotonic() - began < GRACE_SECONDS + 6
+    drained.close()
+    runtime.start(spec(STEADY, drained.url), "r")
+    assert runtime.stop(STEADY)
 
 
 def test_many_commands_at_once_never_double_an_agent(runtime: GuardRuntime) -> None:
