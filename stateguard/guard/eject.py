@@ -122,7 +122,7 @@ def _leave(guard: Guard, copy: Path | None, actor: str) -> dict[str, Any]:
         raise StorageError(message, changed="a part of it", next_step="mend that, then eject again") from error
     return {
         "home": str(home.root),
-        "live": str(live),
+        "live": str(live.resolve()),
         "repository": str(home.repository),
         "copy": str(copy) if copy else None,
         "revision": guard.applied or None,

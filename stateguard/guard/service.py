@@ -45,7 +45,7 @@ def systemd_unit(home: Home, name: str, *, user_unit: bool, invoked: str) -> Uni
     if not _NAME.fullmatch(name) or name.endswith(".service"):
         message = f"{name!r} is no name for a unit"
         raise UsageProblemError(message, next_step="use letters, digits, - _ . and @, without .service")
-    live = str(Path(read_settings(home).live))
+    live = str(Path(read_settings(home).live).resolve())  # systemd passes over paths with .. in them
     for path in (str(home.root), live, sys.executable):
         if not path.isprintable():
             message = f"{path!r} cannot be written in a unit file"

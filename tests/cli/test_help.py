@@ -35,8 +35,8 @@ def test_topics_are_listed_and_shown_without_a_home(nowhere: Driver) -> None:
     for name, text in topics().items():
         assert f"{name} " in listed
         assert text.partition("\n")[0] in listed
-        assert nowhere.must("help", name) == text
-        assert nowhere.ask("help", name) == {"topic": name, "text": text}
+    assert nowhere.must("help", "arming") == topics()["arming"]
+    assert nowhere.ask("help", "home") == {"topic": "home", "text": topics()["home"]}
     assert [t["name"] for t in nowhere.ask("help")["topics"]] == list(topics())
 
 

@@ -21,11 +21,10 @@ from stateguard.host.home import Home
 Damage = Callable[[Driver], object]
 
 
-def findings(driver: Driver, *words: str, status: int = 0) -> list[Document]:
-    document = driver.ask("doctor", *words, status=status)
-    assert document["healthy"] is (status == 0)
-    found: list[Document] = document["findings"]
-    return found
+def findings(driver: Driver, *, healthy: bool = True) -> list[Document]:
+    seen = table.examine(subject_of(Home(driver.home)), table.CHECKS)
+    assert table.healthy(seen) is healthy
+    return [finding.as_json() for finding in seen]
 
 
 def bad(found: list[Document]) -> dict[str, Document]:
@@ -50,7 +49,9 @@ def test_a_sound_home_has_no_problems_and_is_not_changed(copied: Driver) -> None
 
 
 def test_without_a_home_the_machine_is_examined(tmp_path: Path) -> None:
-    found = findings(Driver(tmp_path))
+    document = Driver(tmp_path).ask("doctor")
+    assert document["healthy"] is True
+    found = document["findings"]
     checks = {f["check"]: f["level"] for f in found}
     assert checks["git"] in ("ok", "note")
     assert checks["home"] == "note"
@@ -153,7 +154,7 @@ def test_a_damage_is_named_with_its_mend(copied: Driver, check: str, damage: Dam
 )
 def test_what_has_one_right_way_is_mended_only_when_asked(copied: Driver, damage: Damage) -> None:
     damage(copied)
-    findings(copied, status=1)
+    findings(copied, healthy=False)
     document = copied.ask("doctor", "--fix")
     assert document["mended"]
     assert not bad(document["findings"])
@@ -199,11 +200,11 @@ def test_a_check_that_fails_is_a_finding(copied: Driver) -> None:
 
 
 def test_a_running_guard_answers_and_a_killed_one_is_told(copied: Driver) -> None:
-    copied.start()
+    copied.start(health="")
     try:
         guard = next(f for f in findings(copied) if f["check"] == "guard")
         assert guard["level"] == "ok"
-        assert "HEALTHY" in guard["message"]
+        assert "answers" in guard["message"]
         assert (copied.home / "reserve").stat().st_size == 64 * 1024 * 1024
         copied.kill()
         guard = next(f for f in findings(copied) if f["check"] == "guard")
@@ -216,5 +217,5 @@ def test_a_running_guard_answers_and_a_killed_one_is_told(copied: Driver) -> Non
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_files_of_somebody_else_are_found(copied: Driver) -> None:
     os.chown(copied.repository / "HEAD", 12345, -1)
-    named = bad(findings(copied, status=1))
+    named = bad(findings(copied, healthy=False))
     assert "HEAD" in named["ownership"]["message"]

@@ -90,9 +90,9 @@ def test_they_follow_pushes_and_rollbacks(tiny: Driver) -> None:
     assert grown("cycle_duration_seconds_count") >= 1
     assert value(after, "soak_remaining_seconds") > 0
     (tiny.live / "agents/alpha/prompt.md").write_text("drift\n")
-    tiny.wait(lambda _: value(values(scrape(tiny)), "drift_paths") == 1)
+    eventually(lambda: value(values(scrape(tiny)), "drift_paths") == 1, 30)
     assert tiny.ask("apply")["outcome"] == "succeeded"
-    tiny.wait(lambda _: value(values(scrape(tiny)), "drift_paths") == 0)
+    eventually(lambda: value(values(scrape(tiny)), "drift_paths") == 0, 30)
 
 
 def test_a_scrape_waits_for_no_push_and_shows_what_waits(tiny: Driver) -> None:

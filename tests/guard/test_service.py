@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from driving import Driver, sh
+from driving import Driver, process_state, sh
 from helpers import eventually
-from stateguard.guard.service import command, quoted
-from stateguard.guard.watchdog import Watchdog
-from tiny import ALPHA, GOOD
+from keeping import kept_home
+from stateguard.errors import UsageProblemError
+from stateguard.guard.service import command, quoted, systemd_unit
+from stateguard.guard.watchdog import Watchdog, notify
+from stateguard.host.home import Home
 
 
 class Manager:
@@ -47,32 +49,39 @@ class Manager:
 
 
 @pytest.fixture
+def kept(tmp_path: Path) -> Driver:
+    return kept_home(tmp_path)
+
+
+@pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
     made = Manager(tmp_path)
     yield made
     made.close()
 
 
-def test_the_guard_says_ready_alive_and_stopping(tiny: Driver, manager: Manager) -> None:
-    tiny.stop()
-    tiny.start(NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="300000")
+def test_a_manager_hears_of_it_and_logs_are_set_aside_meanwhile(kept: Driver, manager: Manager) -> None:
+    settings, log = kept.home / "guard.yaml", kept.home / "logs/agents/alpha.log"
+    settings.write_text(settings.read_text().replace("{max_size: 10MiB, keep: 3}", "{max_size: 100KiB, keep: 1}"))
+    log.write_bytes(b"x" * 200_000)
+    kept.start(NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="300000")
     try:
         manager.until("READY=1")
         assert manager.listen(1.0).count("WATCHDOG=1") >= 2
-        assert tiny.offer(ALPHA, GOOD + "# under a manager\n").returncode == 0
-        manager.until("WATCHDOG=1")
-        tiny.stop()
+        pid = kept.agents()["alpha"]["pid"]
+        eventually(lambda: log.stat().st_size < 100_000, 30)
+        assert log.with_name("alpha.log.1").stat().st_size >= 200_000
+        kept.stop()
         manager.until("STOPPING=1")
         assert manager.listen(0.5) == [], "the end is the last word"
+        assert process_state(pid) not in ("", "Z")
     finally:
-        tiny.start()
+        kept.close()
 
 
-def test_a_manager_that_is_gone_is_no_reason_not_to_guard(tiny: Driver, tmp_path: Path) -> None:
-    tiny.stop()
-    tiny.start(NOTIFY_SOCKET=str(tmp_path / "nobody"), WATCHDOG_USEC="300000")
-    tiny.stop()
-    tiny.start()
+def test_a_manager_that_is_gone_is_no_reason_not_to_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    notify("READY=1")
 
 
 def test_silence_follows_a_broken_promise_and_ends_with_the_next_beat(
@@ -126,8 +135,8 @@ def parsed(text: str) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("words", [(), ("--user", "--name", "kitchen")])
-def test_the_unit_is_one(tiny: Driver, tmp_path: Path, words: tuple[str, ...]) -> None:
-    document = tiny.ask("service", "systemd", *words)
+def test_the_unit_is_one(kept: Driver, tmp_path: Path, words: tuple[str, ...]) -> None:
+    document = kept.ask("service", "systemd", *words)
     unit = parsed(document["unit"])
     service = unit["Service"]
     assert service["Type"] == "notify"
@@ -135,12 +144,10 @@ def test_the_unit_is_one(tiny: Driver, tmp_path: Path, words: tuple[str, ...]) -
     assert service["OOMPolicy"] == "continue"
     assert int(service["WatchdogSec"]) >= 30
     assert service["ExecStart"].startswith('"/')
-    assert service["Environment"] == f'"STATEGUARD_HOME={tiny.home}"'
+    assert service["Environment"] == f'"STATEGUARD_HOME={kept.home}"'
     assert ("User" in service) == (not words)
     assert unit["Install"]["WantedBy"] == ("default.target" if words else "multi-user.target")
-    done = tiny.run("service", "systemd", *words)
-    assert done.stdout == document["unit"].rstrip("\n") + "\n"
-    assert f"enable --now {words[2] if words else 'stateguard'}" in done.stderr
+    assert f"enable --now {words[2] if words else 'stateguard'}" in " ".join(document["install"])
     if shutil.which("systemd-analyze"):
         path = tmp_path / document["name"]
         path.write_text(document["unit"])
@@ -151,34 +158,21 @@ def test_the_unit_is_one(tiny: Driver, tmp_path: Path, words: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize("name", ["a b", "../x", "x.service", "", "-x", "a\nb"])
-def test_what_is_no_name_for_a_unit_is_refused(tiny: Driver, name: str) -> None:
-    assert "is no name for a unit" in tiny.refused("service", "systemd", f"--name={name}", status=2)["message"]
+def test_what_is_no_name_for_a_unit_is_refused(kept: Driver, name: str) -> None:
+    with pytest.raises(UsageProblemError, match="is no name for a unit"):
+        systemd_unit(Home(kept.home), name, user_unit=False, invoked="stateguard")
 
 
-def test_without_a_home_there_is_no_unit(tmp_path: Path) -> None:
-    Driver(tmp_path).refused("service", "systemd", status=15)
+def test_the_command_prints_it_alone_on_standard_output(kept: Driver) -> None:
+    done = kept.run("service", "systemd")
+    assert done.returncode == 0
+    assert done.stdout.startswith("# Guards ")
+    assert done.stdout.endswith("WantedBy=multi-user.target\n")
+    assert "systemctl daemon-reload" in done.stderr
+    kept.refused("service", "systemd", "--name=a b", status=2)
+    Driver(kept.root / "none").refused("service", "systemd", status=15)
 
 
 def test_words_are_read_back_by_systemd() -> None:
     assert quoted('/a b/%h"\\') == '"/a b/%%h\\"\\\\"'
     assert command("/a$b") == '"/a$$b"'
-
-
-# logs
-
-
-def test_large_logs_are_set_aside_while_agents_write(tiny: Driver) -> None:
-    settings = tiny.home / "guard.yaml"
-    before = settings.read_text()
-    settings.write_text(before.replace("logs: {max_size: 10MiB, keep: 3}", "logs: {max_size: 100KiB, keep: 1}"))
-    assert settings.read_text() != before
-    log = tiny.home / "logs/agents/alpha.log"
-    pid = tiny.agents()["alpha"]["pid"]
-    tiny.stop()
-    with log.open("ab") as writer:
-        writer.write(b"x" * 200_000)
-    tiny.start()
-    eventually(lambda: log.stat().st_size == 0, 30)
-    assert log.with_name("alpha.log.1").stat().st_size >= 200_000
-    assert tiny.agents()["alpha"]["pid"] == pid
-    settings.write_text(before)
