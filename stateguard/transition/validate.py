@@ -16,6 +16,8 @@ from stateguard.transition.plan import title
 
 _EXITS_TO_FAIL = 3
 _BETWEEN_LOOKS_SECONDS = 0.02
+_SHORTEST_WINDOW_SECONDS = 2.0
+"""A shorter window would end before an agent has run for the second after which it counts as up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ class Watch:
     def until_well(self, watched: Watched, window_seconds: float, *, hold: bool = False) -> tuple[str, ...]:
         """Return nothing once all is well, else what failed; ``hold`` watches until the window ends.
 
-        What is not decided when the window ends has failed.
+        What is not decided when the window ends has failed. A window is never shorter than 2 s.
         """
+        window_seconds = max(window_seconds, _SHORTEST_WINDOW_SECONDS)
         give_up_at = boot_seconds() + window_seconds
         while True:
             self._wake.clear()
