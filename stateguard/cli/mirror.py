@@ -60,7 +60,7 @@ def sync(ctx: click.Context, name: str | None, reset: bool, yes: bool) -> int:
     show(ctx, document, [*table(rows, ("MIRROR", "STATE", "BEHIND")), *troubles])
     if any(m["conflicts"] or m["tampered"] for m in document["mirrors"]):
         return 1
-    return _NETWORK if any(m["failures"] for m in document["mirrors"]) else 0
+    return _NETWORK if any(m["failures"] or m["busy"] for m in document["mirrors"]) else 0
 
 
 @command.command("verify")

@@ -17,6 +17,7 @@ SETTLE_SECONDS = 0.5
 """How long changes are gathered before they are sent."""
 
 _AFTER_FAULT_SECONDS = 30.0
+_AFTER_OTHERS_SECONDS = 1.0
 _STOP_SECONDS = 2.0
 
 
@@ -101,4 +102,6 @@ class _Line:
             self._sent = ours
             return check
         after = self._syncing.sync(spec)
+        if after is None:
+            return _AFTER_OTHERS_SECONDS
         return max(wait_seconds(after.pace, moment()), 0.0) if after.pace.failures else spec.check_seconds

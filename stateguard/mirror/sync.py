@@ -96,15 +96,19 @@ class Syncing:
         """Return a mirror as git sees it."""
         return Remote(spec.url, self.cancel)
 
-    def sync(self, spec: MirrorSpec) -> Standing:
+    def sync(self, spec: MirrorSpec) -> Standing | None:
         """Look at a mirror and send it what it lacks, if nothing is in the way; returns how it stands then.
 
-        A mirror that does not answer is no error here: that is in the standing.
+        A mirror that does not answer is no error here: that is in the standing. None: another thread was at work on
+        it for longer than its deadline.
 
         Raises:
             StorageError: git or the database could not be used here.
         """
-        with self._locks[spec.name]:
+        lock = self._locks[spec.name]
+        if not lock.acquire(timeout=spec.deadline_seconds):
+            return None
+        try:
             before = self.store.standing(spec)
             if before.tampered:
                 after = replace(before, pace=held_up(before.pace, moment(), spec.check_seconds))
@@ -114,6 +118,8 @@ class Syncing:
                 self.store.keep(spec, after)
                 _tell(spec, before, after)
             return after
+        finally:
+            lock.release()
 
     def look(self, spec: MirrorSpec) -> Plan:
         """Return what would be sent to a mirror and what is in the way, from what it holds now.

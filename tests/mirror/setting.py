@@ -99,8 +99,10 @@ class Setting:
         return self.put(APPLIED, head)
 
     def sync(self, spec: MirrorSpec) -> Standing:
-        """Bring one mirror up to date."""
-        return self.syncing.sync(spec)
+        """Bring one mirror up to date, which nobody else works on."""
+        after = self.syncing.sync(spec)
+        assert after
+        return after
 
     def state(self, spec: MirrorSpec) -> str:
         """Return the state of a mirror."""

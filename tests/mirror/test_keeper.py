@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,11 +90,25 @@ def test_stopping_waits_for_no_remote(setting: Setting, tmp_path: Path) -> None:
         assert time.monotonic() - begun < 1.5
 
 
+def test_who_asks_for_a_mirror_that_is_worked_on_waits_for_its_deadline_alone(setting: Setting, tmp_path: Path) -> None:
+    with FaultyServer(tmp_path, lambda: BLACK_HOLE) as server:
+        spec = setting.spec("a", server.url("x.git"), deadline_seconds=300.0)
+        at_work = threading.Thread(target=setting.syncing.sync, args=(spec,))
+        at_work.start()
+        eventually(lambda: server.connections, 30)
+        assert setting.syncing.sync(replace(spec, deadline_seconds=0.1)) is None
+        setting.syncing.cancel.cancel()
+        at_work.join(30)
+        assert not at_work.is_alive()
+
+
 def test_a_mirror_that_is_taken_away_is_worked_on_no_more(setting: Setting, keeper: Keeper, tmp_path: Path) -> None:
     specs = [setting.spec(name, bare(tmp_path / f"{name}.git")) for name in ("a", "b")]
     keeper.nudge(specs)
     eventually(lambda: all(setting.state(spec) == "IN_SYNC" for spec in specs), 30)
     before = refs(tmp_path / "a.git")
+    keeper.nudge(specs[1:])
+    eventually(lambda: not [t for t in threading.enumerate() if t.name == "mirror a"], 30)
     setting.grow()
     keeper.nudge(specs[1:])
     eventually(lambda: setting.state(specs[1]) == "IN_SYNC", 30)

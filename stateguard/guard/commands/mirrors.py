@@ -29,8 +29,9 @@ def _sync(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
         behind = desk.guard.mirrors.missing(spec)
         say(f"{spec.name}: {count(behind, 'ref')} to send" if behind else f"{spec.name}: looking")
         standing = desk.guard.mirrors.sync(spec)
-        document = mirror_document(desk.guard, spec)
-        say(f"{spec.name}: {document['state']}{f' ({standing.error})' if standing.error else ''}")
+        document = mirror_document(desk.guard, spec) | {"busy": standing is None}
+        error = "something is being sent there already" if standing is None else standing.error
+        say(f"{spec.name}: {document['state']}{f' ({error})' if error else ''}")
         return document
 
     with ThreadPoolExecutor(len(chosen), "mirror sync") as pool:
