@@ -122,7 +122,8 @@ def test_a_program_may_be_called_otherwise_and_stand_in_a_group(runtime: Managed
     assert runtime.statuses()["grouped"].pid == runtime.statuses()["renamed"].pid, "the only one of that name"
     assert runtime.statuses()["nobody"].state is AgentState.FATAL
     assert runtime.statuses()["nobody"].message == (
-        "supervisord knows no program nobody; it knows crasher, inside:grouped, steady, stubborn and with-two-dashes"
+        "supervisord knows no program nobody; it knows crasher, inside:grouped, reloader, steady, stubborn and "
+        "with-two-dashes"
     )
     assert runtime.stop("renamed")
 
