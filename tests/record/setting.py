@@ -9,7 +9,7 @@ from pygit2.enums import ObjectType
 
 from state import stock
 from stateguard.host.database import Database
-from stateguard.model.baseline import Baseline
+from stateguard.model.baseline import Baseline, Statement
 from stateguard.model.identity import MAIN, ZERO
 from stateguard.model.tree import REGULAR
 from stateguard.record.audit import Audit, Entry
@@ -18,8 +18,10 @@ from stateguard.record.people import People
 from stateguard.state import trees
 from stateguard.state.forward import signed_commit
 from stateguard.state.repository import RefMove, Repository
+from stateguard.state.tags import raw_tag
 from stateguard.trust.keys import PRINCIPAL
 from stateguard.trust.ssh import SigningKey
+from stateguard.trust.statement import canonical, parse
 
 AT = 1_782_900_000.0
 KEY, OTHER = SigningKey.generate(), SigningKey.generate()
@@ -90,3 +92,20 @@ class Books:
         made = self.repository.write(ObjectType.TAG, content)
         self.ref(f"refs/tags/baseline/{number}", made)
         return made
+
+
+def statement_in(books: Books, number: int) -> Statement:
+    """Return the statement in a tag, read with stock git."""
+    body = stock.text(books.repository.path, "cat-file", "tag", f"refs/tags/baseline/{number}").split("\n\n", 1)[1]
+    return parse(body.partition("-----BEGIN")[0])
+
+
+def forged(statement: Statement, key: SigningKey | None, name: str | None = None, target: str | None = None) -> bytes:
+    """Return the bytes of a tag object that says what we like."""
+    unsigned = raw_tag(name or statement.tag, target or statement.revision, canonical(statement), AT)
+    return unsigned + (key.sign(unsigned).encode() if key else b"")
+
+
+def only(baselines: list[Baseline]) -> Baseline:
+    assert len(baselines) == 1
+    return baselines[0]

@@ -1,23 +1,31 @@
-"""What follows when a change fails at once, when trouble comes later, and when a state has soaked: on a real system."""
+"""What follows when a change fails at once, and when trouble comes later: on a real system."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from helpers import eventually
+from respond.responding import (
+    ARMED,
+    OLD_PROMPT,
+    bad_later,
+    events,
+    failing,
+    made_up,
+    report,
+    trouble,
+    verdicts_are_in,
+)
 from stateguard import faults
-from stateguard.detect.failure import MIXED_VERSIONS, TELLING, conditions
+from stateguard.detect.failure import MIXED_VERSIONS, conditions
 from stateguard.guard.applies import Applies
 from stateguard.guard.view import facts
 from stateguard.host.clock import now_text
-from stateguard.model.condition import Condition, Severity
-from stateguard.model.health import Health
-from stateguard.model.identity import CANDIDATES, INCIDENTS, WITHDRAWN
-from stateguard.model.incident import Incident, IncidentState
+from stateguard.model.condition import Severity
+from stateguard.model.identity import CANDIDATES, WITHDRAWN
+from stateguard.model.incident import IncidentState
 from stateguard.model.policy import SHIPPED_ARMING, Arming, Trigger
 from stateguard.model.transition import Step, StepName
 from stateguard.state.repository import split_signature
@@ -25,71 +33,6 @@ from stateguard.transition.journal import Operation
 from stateguard.trust.keys import load_pinned
 from stateguard.trust.ssh import verify
 from transition.setting import BREAKS, CHANGE, STATE, Setting, audit_problems, everything, ignored
-
-ARMED = dict.fromkeys(Trigger, Arming.ACT)
-OLD_PROMPT, BRIEF = "be good\n", "be brief\n"
-
-
-def report(setting: Setting, number: int) -> str:
-    """Return the published report of an incident."""
-    repository = setting.guard.repository
-    head = repository.ref(INCIDENTS)
-    assert head
-    entry = setting.guard.books.declared.paths(head)[f"incidents/{number:04d}.md"]
-    return repository.blob(entry.id).decode()
-
-
-def events(incident: Incident) -> list[str]:
-    return [e.event for e in incident.timeline]
-
-
-def failing(setting: Setting) -> list[Condition]:
-    """Return what the detectors say once the helper's probe has failed."""
-
-    def found() -> list[Condition]:
-        return [c for c in conditions(facts(setting.guard)) if c.type not in TELLING]
-
-    return eventually(found)
-
-
-def trouble(
-    setting: Setting,
-    found: Sequence[Condition],
-    arming: Mapping[Trigger, Arming] = ARMED,
-    *,
-    onset: str | None = None,
-    suspended: bool = False,
-) -> Incident:
-    responder = setting.guard.responder
-    return responder.trouble(found, onset or now_text(), dict(arming), suspended=suspended)
-
-
-def made_up(probe: str | None = "helper/ready", *, external: bool = False) -> Condition:
-    """Return a condition as the detectors would find it, when it is not the point that it is true."""
-    return Condition(
-        "AGENT_FAILED",
-        "helper",
-        Severity.MEDIUM,
-        "ProbeFailed",
-        "helper fails",
-        "probe",
-        probe=probe,
-        external=external,
-    )
-
-
-def bad_later(setting: Setting) -> str:
-    """Apply a change that works, until a file appears; returns the commit."""
-    new = setting.commit(CHANGE)
-    assert setting.push(new).accepted
-    (setting.guard.live / "late").touch()
-    return new
-
-
-def verdicts_are_in(setting: Setting) -> bool:
-    readings = setting.guard.prober.readings()
-    return bool(readings) and all(r.health is Health.HEALTHY for r in readings.values())
-
 
 # a change that does not work
 
@@ -372,118 +315,3 @@ def test_trouble_joins_the_incident_that_is_open(setting: Setting) -> None:
     two = trouble(setting, [worse], SHIPPED_ARMING, onset="2028")
     assert (two.id, two.severity) == (one.id, Severity.CRITICAL)
     assert {c["component"] for c in two.conditions} == {"helper", "parent"}
-
-
-# baselines
-
-
-def soaked(setting: Setting, text: str) -> int:
-    """Apply a change and let it become a baseline; returns its number."""
-    guard = setting.guard
-    assert setting.push(setting.commit({"config/shared.txt": text})).accepted
-    soak = guard.store.soak()
-    assert soak
-    return guard.responder.promote(soak, Health.HEALTHY).statement.number
-
-
-def damage(setting: Setting, number: int) -> None:
-    """Take a blob away that only the snapshot of this baseline needs."""
-    guard = setting.guard
-    tree = guard.captured.commit(guard.baselines.get(number).statement.snapshot).tree
-    for repository in (guard.captured, guard.repository):
-        path = Path(repository.path, "objects", tree[:2], tree[2:])
-        if path.exists():
-            path.unlink()
-            break
-    else:
-        pytest.fail("the tree is nowhere")
-
-
-def test_a_state_that_has_soaked_becomes_a_baseline(setting: Setting) -> None:
-    guard = setting.guard
-    number = soaked(setting, "two\n")
-    found = guard.baselines.get(number)
-    assert (number, found.statement.revision, guard.baselines.verify(number)) == (2, guard.main, ())
-    assert found.statement.evidence["health"] == "HEALTHY"
-    assert found.statement.evidence["probes"] == ["helper/ready", "parent/ready"]
-    assert guard.store.soak() is None
-    assert guard.books.journal.of_kind("baseline", 0.0)[0].outcome == "succeeded"
-
-
-def test_a_baseline_that_does_not_verify_is_skipped(setting: Setting) -> None:
-    guard = setting.guard
-    first = guard.main
-    number = soaked(setting, "two\n")
-    assert number == 2
-    assert setting.push(setting.commit({"config/shared.txt": "three\n"})).accepted
-    guard.store.keep_soak(None)
-    damage(setting, 2)
-    incident = trouble(setting, [made_up()])
-    assert incident.state is IncidentState.RESOLVED
-    assert any(e.startswith("baseline/2 does not verify") for e in events(incident))
-    assert guard.books.declared.digest(guard.main) == guard.books.declared.digest(first)
-
-
-def test_where_nothing_verifies_it_is_said_once(setting: Setting) -> None:
-    """Cycle after cycle the same: the timeline and the incidents branch must not grow."""
-    guard = setting.guard
-    assert setting.push(setting.commit({"config/shared.txt": "two\n"})).accepted
-    guard.store.keep_soak(None)
-    damage(setting, 1)
-    for _ in range(2):
-        incident = trouble(setting, [made_up()], onset="2027-01-01T00:00:00.000Z")
-    length, head = len(incident.timeline), guard.repository.ref(INCIDENTS)
-    for _ in range(3):
-        incident = trouble(setting, [made_up()], onset="2027-01-01T00:00:00.000Z")
-    assert (len(incident.timeline), guard.repository.ref(INCIDENTS)) == (length, head)
-    assert incident.decision
-    assert "no earlier state that verifies" in str(incident.decision["reason"])
-    assert incident.operations == ()
-
-
-def test_a_state_like_the_live_one_is_no_way_out(setting: Setting) -> None:
-    """After a rollback has soaked, its baseline holds the same files under another commit."""
-    bad_later(setting)
-    first = trouble(setting, failing(setting))
-    assert first.state is IncidentState.RESOLVED
-    setting.guard.store.keep_soak(None)
-    incident = trouble(setting, [made_up()])
-    assert incident.operations == first.operations
-    assert incident.state is IncidentState.OPEN
-
-
-# after a crash
-
-
-@pytest.mark.parametrize("fault", ["journal.close", "journal.closed"])
-def test_a_soak_is_not_lost_at_the_last_moment(setting: Setting, fault: str) -> None:
-    new = setting.commit(CHANGE)
-    faults.arm(f"{fault}:1:cut")
-    with pytest.raises(faults.Cut):
-        setting.push(new)
-    faults.arm(None)
-    soak = setting.restart().store.soak()
-    assert soak
-    assert (soak.revision, soak.by_rollback) == (new, False)
-    (setting.guard.live / "late").touch()
-    found = failing(setting)
-    faults.arm(f"{fault}:1:cut")
-    with pytest.raises(faults.Cut):
-        trouble(setting, found)
-    faults.arm(None)
-    guard = setting.restart()
-    soak = guard.store.soak()
-    assert soak
-    assert (soak.revision, soak.by_rollback) == (guard.main, True)
-    assert guard.store.withdrawn(guard.books.declared.digest(new)) == (new, 1)
-
-
-def test_a_report_that_cannot_be_published_makes_nothing_worse(setting: Setting) -> None:
-    """A person pushed something else onto the branch's name: a directory of refs lies in its way."""
-    guard = setting.guard
-    (guard.repository.path / "refs/heads/incidents/x").mkdir(parents=True)
-    (guard.repository.path / "refs/heads/incidents/x/y").write_text(guard.main + "\n")
-    assert "rolled back" in setting.push(setting.commit(BREAKS)).reason
-    incident = guard.store.incident(1)
-    assert (incident.state, incident.report) == (IncidentState.RESOLVED, None)
-    assert "the mode is bad" in guard.reporter.text(1)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stateguard.model.incident import IncidentState
+from stateguard.model.transition import Direction, Step, StepName
 from stateguard.model.tree import Entry
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
+from stateguard.transition.journal import Operation
 from transition.setting import BREAKS, CHANGE, Setting, audit_problems, leftovers
+
+Announce = Callable[[Operation, Step], None]
 
 
 class Journey:
@@ -86,3 +92,21 @@ def check(journey: Journey) -> str:
         assert (last[0].outcome == "succeeded") == (reached == "new"), last[0].outcome
     assert (reached == "old") == (guard.main == journey.main)
     return reached
+
+
+def last(setting: Setting) -> Operation:
+    """Return the newest operation."""
+    journal = setting.guard.books.journal
+    return max((*journal.of_kind("apply", 0), *journal.of_kind("rollback", 0)), key=lambda o: o.id)
+
+
+def steps(setting: Setting) -> list[tuple[str, str, str]]:
+    return [
+        (str(e.step.direction), str(e.step.name), str(e.state))
+        for e in setting.guard.books.journal.entries(last(setting).id)
+    ]
+
+
+def at(setting: Setting, name: StepName, direction: Direction, do: Callable[[Operation], None]) -> Announce:
+    """Do something each time before a step begins."""
+    return lambda operation, step: do(operation) if (step.name, step.direction) == (name, direction) else None
