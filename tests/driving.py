@@ -115,7 +115,8 @@ class Driver:
     def init(self, *words: str | Path) -> Driver:
         """Make the home and a clone of what it serves."""
         given = ["--from", self.source] if self.source else []
-        self.must("init", *given, "--live", self.live, *words)
+        tried = [] if "--probe-runs" in words else ["--probe-runs", "0"]
+        self.must("init", *given, "--live", self.live, *tried, *words)
         self.clone()
         return self
 

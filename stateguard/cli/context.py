@@ -55,9 +55,12 @@ def ask(ctx: click.Context, name: str, **parameters: object) -> dict[str, Any]:
                 listener.hear(document)
         except GuardDownError:
             from stateguard.guard.local import without_daemon
-            from stateguard.guard.worker import progress
+            from stateguard.guard.worker import Voice, progress
 
-            return without_daemon(home, name, parameters, listener.say, lambda _, step: listener.hear(progress(step)))
+            far = Voice(listener.hear).progress
+            return without_daemon(
+                home, name, parameters, listener.say, lambda _, step: listener.hear(progress(step)), far
+            )
     message = f"the guard ended before it answered {name!r}"
     raise NetworkError(message, changed="unknown", next_step="see: stateguard status, stateguard history")
 

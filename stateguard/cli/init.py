@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 @click.option("--runtime", default="embedded", metavar="RUNTIME", help="Who runs the agents; see the reference.")
 @click.option("--attach", is_flag=True, help="Take over agents that run already, found by their command.")
 @click.option("--process", "processes", multiple=True, metavar="NAME=PID", help="Take over this process as that agent.")
+@click.option(
+    "--probe-runs",
+    type=click.IntRange(0, 100_000),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Try each probe so many times; 0 skips it.",
+)
 @click.option("--no-baseline", is_flag=True, help="Do not watch one confirm window and sign baseline/1.")
 @click.option("--signing-key", metavar="KEY", help="Trust your key with everything, and approve baseline/1 with it.")
 @click.pass_context
@@ -37,12 +45,13 @@ def command(
     runtime: str,
     attach: bool,
     processes: tuple[str, ...],
+    probe_runs: int,
     no_baseline: bool,
     signing_key: str | None,
 ) -> None:
     """Make a guard home: import DIR, apply it, watch one confirm window, sign baseline/1."""
     from stateguard.guard.found import Founding, found
-    from stateguard.guard.worker import progress
+    from stateguard.guard.worker import Voice, progress
     from stateguard.trust.signing import signing_key as key_of
 
     home = home_of(ctx)
@@ -57,8 +66,10 @@ def command(
         runtime=runtime_of(runtime),
         attach=attach,
         processes=dict(map(_process, processes)),
+        probe_runs=probe_runs,
     )
     with Listener(quiet=ctx.obj["quiet"]) as listener:
+        founding = replace(founding, progress=Voice(listener.hear).progress)
         founding = replace(founding, signing=_undisturbed(key, listener) if key is not None else None)
         document = found(founding, listener.say, lambda _, step: listener.hear(progress(step)))
     push = f"git clone {home.repository}"

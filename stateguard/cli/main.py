@@ -20,7 +20,7 @@ from stateguard.text.redact import redact
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "adopt", "plan", "rollback", "recover", "baseline",
     "agent", "history", "show", "diff", "conversations", "audit", "incident", "suspend", "resume", "arming", "trust",
-    "mirror",
+    "mirror", "probe",
     # how the guard itself is, and is run
     "doctor", "metrics", "config", "service", "upgrade", "eject", "help", "completion",
     # to try it out; what hooks call

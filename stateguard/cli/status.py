@@ -48,6 +48,10 @@ def lines(status: dict[str, Any]) -> list[str]:
         found.append(f"transition   {running['kind']} {running['operation']}, stage {running['stage']}")
     if status["soak"]:
         found.append(f"soaking      {short(status['soak']['revision'])} until {status['soak']['due_at']}")
+    found += [
+        f"flaky        {p['title']} failed {p['failures']} of {p['runs']} runs of its self-test: wanted, not required"
+        for p in status["flaky"]
+    ]
     found += [f"condition    {c['type']}: {c['message']}" for c in status.get("conditions", [])]
     rows = [
         (a["name"], a["state"], a["health"], a["pid"] or "-", short(a["running"] or "-"), a["message"])

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from stateguard.cli.context import home_of, show
-from stateguard.errors import NotFoundError
+from stateguard.errors import NotFoundError, StateguardError
+from stateguard.host.home import Home
+from stateguard.model.agent import Probe
 from stateguard.text.escape import line
 
 
@@ -45,11 +47,29 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
         repository = Repository(home.repository)
         commit = repository.commit(repository.resolve(place))
         verdict = judge(tree_reader(repository, commit.tree), None, default_policy(), commands=commands)
+    told = notes(verdict.system.probes, home) if verdict.system and home.exists() else []
     document = {
         "valid": verdict.admitted,
         "problems": [p.as_json() for p in verdict.problems],
         "recognised": [one.as_json() for one in verdict.recognised],
+        "notes": list(told),
     }
-    told = [line(summary(verdict.recognised))] if verdict.recognised else []
+    told += [line(summary(verdict.recognised))] if verdict.recognised else []
     show(ctx, document, [*([p.text() for p in verdict.problems] or ["valid"]), *told])
     return 0 if verdict.admitted else 1
+
+
+def notes(probes: tuple[Probe, ...], home: Home) -> list[str]:
+    """Return what the self-tests of this home say of probes; validation itself needs no home."""
+    from stateguard.guard.selftest import notes as known
+    from stateguard.host.database import Database
+    from stateguard.observe.selftest import Trials
+
+    try:
+        database = Database(home.database)
+    except StateguardError as error:
+        return [f"note: the self-tests of the probes are not known: {error.message}"]
+    try:
+        return known(probes, Trials(database))
+    finally:
+        database.close()

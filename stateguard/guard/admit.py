@@ -12,6 +12,7 @@ from stateguard.admission.refs import RefUpdate, ref_problems
 from stateguard.config.problem import Problem
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
+from stateguard.guard.selftest import notes
 from stateguard.guard.signatures import signature_of, signature_problems
 from stateguard.host.clock import boot_seconds
 from stateguard.model.identity import MAIN, ZERO, person
@@ -68,6 +69,7 @@ def admit(
         problems += verdict.problems
         problems += _withdrawn(guard, repository, update.new, options)
         lines += _announced(guard, verdict)
+        lines += notes(verdict.system.probes, guard.trials) if verdict.system else []
         signed = signature_of(guard, repository, update.new)
         problems += signature_problems(guard, repository, update.new, signed)
         took = seconds(boot_seconds() - began)

@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from stateguard.errors import NotFoundError, StateguardError, StorageError, Usag
 from stateguard.guard.client import socket_address
 from stateguard.guard.commands.desk import Desk
 from stateguard.guard.commands.table import COMMANDS
-from stateguard.guard.worker import Job, Worker
+from stateguard.guard.worker import Job, Voice, Work, Worker
 
 _READY_SECONDS = 10.0
 
@@ -47,8 +48,8 @@ def application(desk: Callable[[], Desk], worker: Worker) -> Starlette:
         if not isinstance(parameters, dict):
             return _refusal(UsageProblemError("the request is no JSON object"))
 
-        def work(say: Callable[[str], None]) -> dict[str, Any]:
-            return found.answer(desk(), parameters, say)
+        def work(say: Voice) -> dict[str, Any]:
+            return found.answer(replace(desk(), progress=say.progress), parameters, say)
 
         return StreamingResponse(
             _lines(worker.submit(work) if found.writes else _done(work)), media_type="application/json"
@@ -68,7 +69,7 @@ def application(desk: Callable[[], Desk], worker: Worker) -> Starlette:
     )
 
 
-def _done(work: Callable[[Callable[[str], None]], dict[str, Any]]) -> Job:
+def _done(work: Work) -> Job:
     job = Job(work)
     threading.Thread(target=job.run, name="answer", daemon=True).start()
     return job

@@ -24,6 +24,7 @@ from stateguard.model.incident import Incident
 from stateguard.model.policy import HostSettings, System, Trigger
 from stateguard.model.transition import Direction, OperationRecord, Step, StepName
 from stateguard.observe.prober import Prober
+from stateguard.observe.selftest import Trials
 from stateguard.record.approval import Approvals
 from stateguard.record.audit import Audit
 from stateguard.record.baseline import Baselines, Places
@@ -73,6 +74,7 @@ class Guard:
     reporter: Reporter
     runtime: GuardRuntime
     prober: Prober
+    trials: Trials
     watch: Watch
     mirrors: Syncing
     wake: threading.Event
@@ -197,7 +199,8 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     journal, store = Journal(database), Store(database)
     audit = Audit(repository, database, lambda content: signing.key().sign(content))
     inside = home.inside(live)
-    declared = Declared(repository, [literal(inside)] if inside else [])
+    tested = Trials(database)
+    declared = Declared(repository, [literal(inside)] if inside else [], tested.flaky)
     books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), DigestCache())
     wake = threading.Event()
     runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set())
@@ -235,6 +238,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         reporter=reporter,
         runtime=runtime,
         prober=prober,
+        trials=tested,
         watch=watch,
         mirrors=Syncing(Sources(repository, captured), MirrorStore(database)),
         wake=wake,

@@ -44,6 +44,7 @@ class Cycle:
         self._healer, self._capture = Healer(guard, watcher), Capture(guard, urgent)
         self._well_since: float | None = None
         self._quiet_since: float | None = None
+        self._flaky = guard.trials.flaky()
         self._refused_until = 0.0
         self._report_after = 0.0
         self.conditions: tuple[Condition, ...] = ()
@@ -58,6 +59,7 @@ class Cycle:
         began = boot_seconds()
         if not self._guard.applied:
             return
+        self._heed_selftests()
         seen = self._observe()
         found = conditions(seen)
         self._respond(seen, found)
@@ -75,6 +77,13 @@ class Cycle:
             waits.append(_PROMOTION_RETRY_SECONDS)
         waits += [self._healer.due_seconds(), self._capture.due_seconds(), self._watcher.due_seconds()]
         return max(0.02, min(waits))
+
+    def _heed_selftests(self) -> None:
+        """Let a probe count, or no longer, as soon as a self-test says so."""
+        flaky = self._guard.trials.flaky()
+        if flaky != self._flaky:
+            self._flaky = flaky
+            self._guard.prober.configure(self._guard.system.probes)
 
     def _observe(self) -> Facts:
         self._watcher.rules = self._guard.scanner().rules

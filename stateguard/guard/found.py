@@ -30,11 +30,13 @@ from stateguard.errors import (
 from stateguard.guard.admit import tree_reader
 from stateguard.guard.applies import Say
 from stateguard.guard.attach import choose, require_none
+from stateguard.guard.commands.desk import nobody
 from stateguard.guard.compose import IDENTITY, Guard, compose
 from stateguard.guard.gather import Directory, Gathered, policy_of
 from stateguard.guard.hooks import install_hooks
+from stateguard.guard.selftest import lines, selftest
 from stateguard.host import files
-from stateguard.host.clock import now_text, wall_seconds
+from stateguard.host.clock import boot_seconds, now_text, wall_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.live.lock import claim
@@ -63,6 +65,7 @@ class Founding:
 
     ``source`` None: an empty state; ``signing`` None: the guard signs baseline/1; ``runtime``: as guard.yaml says it.
     ``attach`` looks for agents that run already, ``processes`` are agents' processes that a person named.
+    ``probe_runs`` is how often each probe is tried, ``progress`` hears how far that is.
     """
 
     home: Home
@@ -75,6 +78,8 @@ class Founding:
     runtime: object = EMBEDDED
     attach: bool = False
     processes: Mapping[str, int] = field(default_factory=dict)
+    probe_runs: int = 0
+    progress: Callable[[int, int, str], None] = nobody
 
     @property
     def settings(self) -> HostSettings:
@@ -275,7 +280,8 @@ def _first_apply(guard: Guard, founding: Founding, revision: str, key: Key | Non
         raise RefusedError(message, changed="the home was made and its agents were started", next_step=hint)
     record = guard.operations.finish(operation, ended.outcome, ended.detail)
     document = {"home": str(founding.home.root), "live": str(founding.live), "revision": revision,
-                "baseline": None, "operation": record.operation}  # fmt: skip
+                "baseline": None, "operation": record.operation,
+                "probes": _tried(guard, founding, say)}  # fmt: skip
     if founding.baseline:
         paths = guard.operations.preparation.keep_all(revision)
         evidence = {"health": "HEALTHY", "window_seconds": window}
@@ -288,6 +294,20 @@ def _first_apply(guard: Guard, founding: Founding, revision: str, key: Key | Non
         say(f"signed baseline/1, fingerprint {baseline.statement.fingerprint[:23]}")
         document["baseline"] = 1
     return document
+
+
+def _tried(guard: Guard, founding: Founding, say: Say) -> list[dict[str, Any]]:
+    """Try each probe of the system that is up now many times, before one of them is trusted with a rollback."""
+    probes = guard.books.declared.literally(guard.applied).probes
+    if not founding.probe_runs or not probes:
+        return []
+    began = boot_seconds()
+    say(f"trying {count(len(probes), 'probe')}, {count(founding.probe_runs, 'run')} each")
+    tested = selftest(guard, probes, founding.probe_runs, founding.progress)
+    for text in lines(tested, boot_seconds() - began):
+        say(text)
+    found: list[dict[str, Any]] = tested["probes"]
+    return found
 
 
 def _founders_key(founding: Founding) -> Key | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stateguard.guard.applies import Applies, Say
-from stateguard.guard.commands.desk import Desk
+from stateguard.guard.commands.desk import Desk, Progress, nobody
 from stateguard.guard.commands.table import COMMANDS
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.eject import refuse_ejected
@@ -22,11 +22,16 @@ _PATIENCE_SECONDS = 30.0
 
 
 def without_daemon(
-    home: Home, name: str, parameters: dict[str, Any], say: Say, announce: Callable[[Operation, Step], None]
+    home: Home,
+    name: str,
+    parameters: dict[str, Any],
+    say: Say,
+    announce: Callable[[Operation, Step], None],
+    progress: Progress = nobody,
 ) -> dict[str, Any]:
     """Run a command in this process. One that writes first finishes or undoes what was interrupted.
 
-    ``announce`` is told each step of a transition before it begins.
+    ``announce`` is told each step of a transition before it begins, ``progress`` how far other long work is.
 
     Raises:
         LockHeldError: another process writes.
@@ -37,7 +42,7 @@ def without_daemon(
         guard = compose(home, announce)
         try:
             guard.look()
-            return found.answer(_desk(guard), parameters, say)
+            return found.answer(_desk(guard, progress), parameters, say)
         finally:
             guard.close()
     with WriterLock(home.writer_lock, name).acquire(_PATIENCE_SECONDS):
@@ -47,7 +52,7 @@ def without_daemon(
         try:
             claim(guard.live, guard.identity, home.root)
             guard.supervise()
-            desk = _desk(guard)
+            desk = _desk(guard, progress)
             if name != "recover":
                 recover(guard, desk.applies)
             return found.answer(desk, parameters, say)
@@ -55,10 +60,10 @@ def without_daemon(
             guard.close()
 
 
-def _desk(guard: Guard) -> Desk:
+def _desk(guard: Guard, progress: Progress) -> Desk:
     def metrics() -> str:
         from stateguard.guard.metrics.instruments import Instruments  # noqa: PLC0415 - keeps other commands fast
 
         return Instruments(guard).exposition()
 
-    return Desk(guard, Applies(guard), None, list, metrics)
+    return Desk(guard, Applies(guard), None, list, metrics, progress)

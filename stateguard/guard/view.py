@@ -9,13 +9,16 @@ from stateguard.detect.facts import Facts, Seen, findings
 from stateguard.errors import NotFoundError
 from stateguard.guard.compose import Guard
 from stateguard.host.clock import moment
-from stateguard.model.agent import AgentSpec
+from stateguard.model.agent import AgentSpec, Probe
 from stateguard.model.baseline import Baseline
 from stateguard.model.health import AgentState, AgentStatus, Health, agent_health, overall
 from stateguard.model.identity import EMPTY_TREE
 from stateguard.model.moment import rfc3339
+from stateguard.model.policy import System
+from stateguard.model.selftest import Trial, found_flaky
 from stateguard.model.tree import Drift, compare, drift
 from stateguard.observe.prober import Reading
+from stateguard.observe.selftest import Trials
 from stateguard.state import fingerprint, trees
 from stateguard.state.repository import Repository
 
@@ -65,6 +68,7 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
             for name, spec in guard.system.agents.items()
         ],
         "probes": [_probe(r) for _, r in sorted(readings.items()) if r.probe.agent is None],
+        "flaky": flaky_now(guard.books.declared.literally(applied), guard.trials),
         "transition": (
             {"operation": current[0].id, "kind": current[0].kind, "stage": current[1].stage} if current else None
         ),
@@ -92,6 +96,26 @@ def _agent(
         "message": status.message,
         "strays": list(status.strays),
         "started_at": rfc3339(status.started_at) if status.started_at else None,
+    }
+
+
+def flaky_now(system: System, known: Trials) -> list[dict[str, Any]]:
+    """Return the required probes of a system, taken to the letter, that count as wanted because they are flaky."""
+    every = known.all()
+    return [trial_document(p, every[p.id]) for p in found_flaky(system.probes, known.flaky())]
+
+
+def trial_document(probe: Probe, trial: Trial) -> dict[str, Any]:
+    """Return how the self-test of a probe went, as it is shown."""
+    return {
+        "probe": probe.id,
+        "title": probe.title,
+        "required": probe.required,
+        "runs": trial.runs,
+        "failures": trial.failures,
+        "flaky": trial.flaky,
+        "last_failure": trial.last_failure,
+        "seconds": round(trial.seconds, 3),
     }
 
 

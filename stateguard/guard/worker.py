@@ -15,7 +15,24 @@ from stateguard.model.transition import FORWARD, STAGE_NAMES, Direction, Step
 from stateguard.text.words import seconds
 from stateguard.transition.journal import Operation
 
-Work = Callable[[Callable[[str], None]], dict[str, Any]]
+
+class Voice:
+    """What work says on the way: lines, and how far it is."""
+
+    def __init__(self, put: Callable[[dict[str, Any]], object]) -> None:
+        """``put`` takes the documents."""
+        self._put = put
+
+    def __call__(self, text: str) -> None:
+        """Say a line."""
+        self._put({"say": text})
+
+    def progress(self, done: int, of: int, title: str) -> None:
+        """Say how far it is."""
+        self._put({"progress": {"done": done, "of": of, "title": title}})
+
+
+Work = Callable[[Voice], dict[str, Any]]
 """Does something, says lines on the way, and returns a document."""
 
 _HEARTBEAT_SECONDS = 1.0
@@ -31,7 +48,7 @@ class Job:
     def run(self) -> None:
         """Do the work; whatever happens, the listener gets a last word."""
         try:
-            result = self.work(lambda text: self.said.put({"say": text}))
+            result = self.work(Voice(self.said.put))
         except StateguardError as error:
             self.said.put(error.as_json())
         except Exception as error:  # noqa: BLE001 - the guard must outlive a fault in one command; it is logged and told

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import failure
-from stateguard.model.agent import CommandCheck, FileCheck, HttpCheck, Probe, ProbeKind, TcpCheck
+from stateguard.model.agent import Probe, ProbeKind
 from stateguard.model.health import Health, Observation
-from stateguard.observe import command, file, http, tcp, window as windows
-from stateguard.observe.outcome import Outcome, broken
+from stateguard.observe import window as windows
+from stateguard.observe.ask import ask
 from stateguard.observe.window import Window
 
 _EAGER_SECONDS = 0.1
@@ -183,7 +182,7 @@ class Prober:
 
     def _run(self, entry: _Entry, probe: Probe, epoch: int) -> None:
         begun_at = boot_seconds()
-        outcome = _ask(probe, self._live)
+        outcome = ask(probe, self._live)
         now = boot_seconds()
         observation = Observation(probe.id, outcome.result, outcome.message, begun_at, now - begun_at)
         with self._ready:
@@ -212,25 +211,3 @@ class Prober:
                 if other.probe.agent == probe.agent and other.probe.kind is not ProbeKind.STARTUP:
                     other.restart(now)
         return entry.window.verdict is not before.verdict
-
-
-def _ask(probe: Probe, live: Path) -> Outcome:
-    try:
-        return _check(probe, live)
-    except Exception as error:  # noqa: BLE001 - a fault of a check is an observation like any other, never the end
-        failure("a check failed in an unforeseen way", probe=probe.id)
-        return broken(f"the check itself failed: {type(error).__name__}")
-
-
-def _check(probe: Probe, live: Path) -> Outcome:
-    match probe.check:
-        case HttpCheck():
-            return http.check(probe.check, probe.timeout_seconds)
-        case TcpCheck():
-            return tcp.check(probe.check, probe.timeout_seconds)
-        case CommandCheck():
-            return command.check(probe.check, probe.timeout_seconds, live)
-        case FileCheck():
-            return file.check(probe.check, live)
-        case _:
-            assert_never(probe.check)

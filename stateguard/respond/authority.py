@@ -51,7 +51,7 @@ def decide_apply(level: Arming, *, awaiting: bool, suspended: bool) -> Decision:
     What main has not taken yet (``awaiting``: a push before its answer) is always put back, whatever arming says.
     """
     if awaiting:
-        reason = f"{_UNPROVEN}; main has not taken it, and what was not accepted is always taken back"
+        reason = "the change was tried and does not work; a failed apply is always taken back"
         return Decision(Action.ROLLBACK, Trigger.APPLY, reason)
     return _within(level, Trigger.APPLY, _UNPROVEN, suspended=suspended)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from stateguard.config.defaults import default_policy
 from stateguard.config.sections import PathRules
 from stateguard.config.system import is_declaration, load_system
 from stateguard.model.policy import System
+from stateguard.model.selftest import Named, softened
 from stateguard.model.tree import Entry
 from stateguard.state import trees
 from stateguard.state.repository import Repository
@@ -18,9 +20,19 @@ _KEPT = 16
 class Declared:
     """Reads main commits; the empty text stands for nothing at all."""
 
-    def __init__(self, repository: Repository, ignore: Iterable[str] = ()) -> None:
-        """Read from this repository; ``ignore`` are patterns of this host, beside those that a commit declares."""
-        self._repository, self._ignore = repository, tuple(ignore)
+    def __init__(
+        self,
+        repository: Repository,
+        ignore: Iterable[str] = (),
+        flaky: Callable[[], frozenset[Named]] = frozenset,
+    ) -> None:
+        """Read from this repository.
+
+        ``ignore`` are patterns of this host, beside those that a commit declares; ``flaky`` returns the probes that may
+        not be required here, whatever a commit says.
+        """
+        self._repository, self._ignore, self._flaky = repository, tuple(ignore), flaky
+        self._soft: dict[str, tuple[frozenset[Named], System]] = {}
         self._paths: dict[str, dict[str, Entry]] = {}
         self._systems: dict[str, tuple[System, PathRules]] = {}
 
@@ -38,7 +50,23 @@ class Declared:
         return self._paths[commit]
 
     def system(self, commit: str) -> System:
-        """Return what a commit declares.
+        """Return what a commit declares, as it holds here: probes that were found flaky are not required.
+
+        Raises:
+            InvalidDocument: a declaration file is not valid.
+            StorageError: an object is missing.
+        """
+        flaky, system = self._flaky(), self.literally(commit)
+        if not flaky:
+            return system
+        known = self._soft.get(commit)
+        if known is None or known[0] != flaky:
+            _make_room(self._soft)
+            known = self._soft[commit] = (flaky, softened(system, flaky))
+        return known[1]
+
+    def literally(self, commit: str) -> System:
+        """Return what a commit declares, to the letter.
 
         Raises:
             InvalidDocument: a declaration file is not valid.
@@ -78,6 +106,6 @@ class Declared:
         return self._systems[commit]
 
 
-def _make_room(cache: dict[str, object] | dict[str, dict[str, Entry]] | dict[str, tuple[System, PathRules]]) -> None:
+def _make_room(cache: dict[str, Any]) -> None:
     if len(cache) >= _KEPT:
         cache.pop(next(iter(cache)))

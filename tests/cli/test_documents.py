@@ -103,7 +103,7 @@ def test_incidents(tiny: Driver) -> None:
 
 
 def test_validate(tiny: Driver) -> None:
-    assert tiny.ask("validate", tiny.work) == {"valid": True, "problems": [], "recognised": []}
+    assert tiny.ask("validate", tiny.work) == {"valid": True, "problems": [], "recognised": [], "notes": []}
     assert tiny.ask("validate", "main")["valid"]
     tiny.edit("mcp.json", '{"mcpServers": {"files": {"command": "npx"}}}')
     recognised = [{"format": "mcp", "path": "mcp.json", "servers": 1, "stdio": 1}]

@@ -19,7 +19,7 @@ def fresh(tmp_path: Path) -> Iterator[Driver]:
 
 
 def test_a_home_is_made_with_its_first_baseline(fresh: Driver) -> None:
-    document = fresh.ask("init", "--from", fresh.source or "", "--live", fresh.live)
+    document = fresh.ask("init", "--from", fresh.source or "", "--live", fresh.live, "--probe-runs", "0")
     assert document["baseline"] == 1
     baseline = fresh.ask("baseline", "list")["baselines"][0]
     assert baseline["revision"] == document["revision"] == fresh.main
@@ -35,7 +35,9 @@ def test_a_home_is_made_with_its_first_baseline(fresh: Driver) -> None:
 
 
 def test_without_a_baseline_nothing_is_watched(fresh: Driver) -> None:
-    document = fresh.ask("init", "--from", fresh.source or "", "--live", fresh.live, "--no-baseline")
+    document = fresh.ask(
+        "init", "--from", fresh.source or "", "--live", fresh.live, "--no-baseline", "--probe-runs", "0"
+    )
     assert document["baseline"] is None
     assert fresh.ask("baseline", "list")["baselines"] == []
     assert len(fresh.agents()) == 2

@@ -227,7 +227,7 @@ def test_whoever_makes_the_home_may_sign_its_first_baseline(
 ) -> None:
     driver, own = plain(tmp_path), {"GNUPGHOME": str(person.path)}
     key = str(keys / "eve") if kind == "ssh" else person.make("ida")
-    words = ["init", "--from", driver.source or "", "--live", driver.live, "--signing-key", key]
+    words = ["init", "--from", driver.source or "", "--live", driver.live, "--probe-runs", "0", "--signing-key", key]
     done = driver.run(*words, **own)
     assert done.returncode == 0, done.stderr
     (verified,) = driver.ask("baseline", "verify")["baselines"]
@@ -242,7 +242,7 @@ def test_whoever_makes_the_home_may_sign_its_first_baseline(
 
 def test_a_key_that_does_not_count_leaves_no_home(tmp_path: Path, keys: Path) -> None:
     driver = plain(tmp_path)
-    words = ["init", "--from", driver.source or "", "--live", driver.live, "--signing-key"]
+    words = ["init", "--from", driver.source or "", "--live", driver.live, "--probe-runs", "0", "--signing-key"]
     driver.refused(*words, keys / "short", status=10)
     driver.refused(*words, keys / "nowhere", status=15)
     assert not driver.home.exists()

@@ -72,7 +72,7 @@ def test_agents_run_on_the_repository_is_plain_and_it_can_be_guarded_anew(guarde
     anew.live = guarded.live
     try:
         anew.root.mkdir()
-        anew.must("init", "--from", guarded.live, "--live", guarded.live, "--no-baseline")
+        anew.must("init", "--from", guarded.live, "--live", guarded.live, "--no-baseline", "--probe-runs", "0")
         assert set(anew.agents()) == {"alpha", "beta"}
     finally:
         anew.close()

@@ -12,12 +12,19 @@ from stateguard.guard.compose import Guard
 from stateguard.model.identity import person
 from stateguard.model.moment import parse_duration
 
+Progress = Callable[[int, int, str], None]
+"""Is told how far long work is: done, of how many, and what it is."""
+
+
+def nobody(_done: int, _of: int, _title: str) -> None:
+    """Tell nobody how far it is."""
+
 
 @dataclass(slots=True)
 class Desk:
     """Where commands are answered: a guard, and the daemon's process id if there is a daemon.
 
-    ``metrics`` returns them in Prometheus' text format.
+    ``metrics`` returns them in Prometheus' text format; ``progress`` reaches whoever waits.
     """
 
     guard: Guard
@@ -25,6 +32,7 @@ class Desk:
     pid: int | None
     conditions: Callable[[], list[dict[str, Any]]]
     metrics: Callable[[], str]
+    progress: Progress = nobody
 
 
 Answering = Callable[[Desk, dict[str, Any], Say], dict[str, Any]]

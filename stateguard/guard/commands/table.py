@@ -12,6 +12,7 @@ from stateguard.guard.commands import (
     looking,
     metrics,
     mirrors,
+    probes,
     trust,
 )
 from stateguard.guard.commands.desk import Command
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Command] = {
     **agents.COMMANDS,
     **adopting.COMMANDS,
     **metrics.COMMANDS,
+    **probes.COMMANDS,
     **mirrors.COMMANDS,
     **trust.COMMANDS,
     **conversations.COMMANDS,
