@@ -250,7 +250,7 @@ def exercise(root: Path, network: Network, changes: int) -> Iterator[tuple[str, 
 
 def bad(mirrored: Away, plain: Away, changes: int) -> Iterator[tuple[str, bool]]:
     """Push while the networks are bad."""
-    slow, plainly = measured(mirrored, plain, changes, 10, lambda: mirrored.in_sync("well"))
+    slow, plainly = measured(mirrored, plain, changes, 3, lambda: mirrored.in_sync("well"))
     difference = statistics.median(slow) - statistics.median(plainly)
     yield f"{changes} pushes accepted", True
     yield (
