@@ -73,7 +73,7 @@ def _found(stage: Stage) -> None:
     _shorten(stage.example)
     stage.tell(f"         (windows are shortened here: confirm {_CONFIRM} instead of 30s, soak {_SOAK} instead of 15m;")
     stage.tell("          everything that may act by itself is armed in the demo's own guard.yaml)")
-    done = stage.guard("init", "--from", stage.example, "--live", stage.live, "--probe-runs", "10")
+    done = stage.guard("init", "--from", stage.example, "--live", stage.live, "--probe-runs", "3")
     stage.output(done.stderr)
     stage.promise("the home is made, baseline/1 is signed, the agents run", done.returncode == 0, done.stderr)
     for trigger in ("failure", "prediction"):

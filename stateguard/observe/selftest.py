@@ -15,7 +15,7 @@ from stateguard.model.selftest import Named, Trial, digest, goes_on
 from stateguard.observe.ask import ask
 
 WORKERS = 8
-BUDGET_SECONDS = 60.0
+BUDGET_SECONDS = 30.0
 """A probe is given so long for all of its runs; the verdict is on those that it had."""
 
 _TABLE = """CREATE TABLE IF NOT EXISTS probe_trial (

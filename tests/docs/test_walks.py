@@ -21,7 +21,7 @@ git config --global user.email ada@example.org
 export STATEGUARD_HOME=$PWD/guard
 stateguard example my-system
 sed -i 's/confirm_window: .*/confirm_window: 3s/' my-system/stateguard.yaml
-stateguard init --from my-system --live live
+stateguard init --from my-system --live live --probe-runs 0
 stateguard run 2> guard.log &
 until stateguard status | grep -q 'guard  *running'; do :; done
 git clone -q guard/repo.git work
