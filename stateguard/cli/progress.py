@@ -49,7 +49,8 @@ class Listener:
             self._bar.start()
             self._task = self._bar.add_task("", total=progress["of"])
         if self._task is not None:
-            self._bar.update(self._task, completed=progress["done"], description=progress["title"])
+            title, done, of = progress["title"], progress["done"], progress["of"]
+            self._bar.update(self._task, description=title, completed=done, total=of)  # one bar, one job after another
 
     def rest(self) -> None:
         """Take the bar away while somebody is asked something at the terminal; the next progress draws a new one."""
