@@ -115,7 +115,7 @@ class Unit:
         else:
             if self.state in ALIVE:
                 self._exited()
-            self.state, self.message = AgentState.BACKOFF, f"ended; {title} has not said how yet"
+            self.state, self.message = AgentState.BACKOFF, f"ended, {title} has not said how yet"
         self._let_go()
 
     def merge(self, program: Program) -> None:

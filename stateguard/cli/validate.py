@@ -28,8 +28,8 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
     from stateguard.admission.foreign.survey import summary
     from stateguard.config.defaults import default_policy
     from stateguard.guard.admit import tree_reader
-    from stateguard.guard.compose import read_settings
     from stateguard.guard.gather import read_directory
+    from stateguard.guard.settings import read_settings
     from stateguard.state import trees
     from stateguard.state.repository import Repository
 

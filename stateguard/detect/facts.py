@@ -32,7 +32,7 @@ class Facts:
 
     ``over_ceiling`` are captured files that are not kept, each with the reason; ``not_kept`` is why the last capture
     failed, if it did; ``damaged`` are baselines that do not verify, by number. ``revision`` is the commit that is
-    live, empty if that is not asked about.
+    live, empty if that is not asked about. ``settings_problem`` is why guard.yaml cannot be used, empty if it can.
     """
 
     agents: Mapping[str, AgentSpec]
@@ -44,6 +44,7 @@ class Facts:
     damaged: tuple[tuple[int, str], ...] = ()
     revision: str = ""
     mirrors: tuple[MirrorSeen, ...] = ()
+    settings_problem: str = ""
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:

@@ -28,6 +28,7 @@ MIRROR_DIVERGED = "MIRROR_DIVERGED"
 MIRROR_TAMPERED = "MIRROR_TAMPERED"
 RUNTIME_SILENT = "RUNTIME_SILENT"
 AGENT_DOUBLED = "AGENT_DOUBLED"
+SETTINGS_INVALID = "SETTINGS_INVALID"
 
 TELLING = frozenset(
     {
@@ -41,6 +42,7 @@ TELLING = frozenset(
         MIRROR_TAMPERED,
         RUNTIME_SILENT,
         AGENT_DOUBLED,
+        SETTINGS_INVALID,
     }
 )
 """Types that are shown and recorded, and alone never lead to an incident."""
@@ -65,6 +67,9 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
         paths = tuple(f"{d.path}: {d.kind}" for d in facts.drift)
         message = f"{count(len(facts.drift), 'live path differs', 'live paths differ')} from what is desired"
         found.append(Condition(DRIFT, "live", Severity.LOW, "Drifted", message, "watcher", paths[:_SHOWN]))
+    if facts.settings_problem:
+        message = f"guard.yaml cannot be used, what it said before stays in force: {facts.settings_problem}"
+        found.append(Condition(SETTINGS_INVALID, "guard.yaml", Severity.MEDIUM, "Invalid", message, "settings"))
     found += [*_captures(facts), *_baselines(facts), *_mixed(facts), *_runtime(facts), *_mirrors(facts)]
     unique: dict[tuple[str, str], Condition] = {}
     for condition in sorted(found, key=lambda c: (c.severity, c.external)):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stateguard.config.sections import glob
+from stateguard.config.system import is_declaration
 from stateguard.detect.facts import findings
 from stateguard.errors import RefusedError, StateguardError
 from stateguard.guard.admit import judge_commit, overridden, withdrawn_as
@@ -14,6 +16,7 @@ from stateguard.guard.compose import Guard
 from stateguard.guard.view import facts
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import log
+from stateguard.model.graph import reads
 from stateguard.model.health import Health, overall
 from stateguard.model.identity import CANDIDATES, GUARD, MAIN, ZERO, person, short
 from stateguard.model.incident import Incident
@@ -203,6 +206,9 @@ class Applies:
             agents = f"{len(plan.start)} of {count(every, 'agent')} restarted{reloaded}"
             done = agents if every else _written(plan)
             say(f"applied in {seconds(_applying(record))}, {done}{_healthy(guard)}")
+            if unread := _unread(guard, plan):
+                more = f" and {count(len(unread) - 1, 'more path')}" if len(unread) > 1 else ""
+                say(f"no agent has {unread[0]}{more} in its restart_on: none was restarted for that")
             soak = guard.system.policy.soak_seconds
             number = guard.baselines.highest() + 1
             say(f"accepted; soaking for {seconds(soak)}, then baseline/{number}")
@@ -242,6 +248,13 @@ def answer_of(operation: Operation) -> Answer:
 def _left(incident: Incident) -> str:
     why = str((incident.decision or {}).get("reason", ""))
     return f"left as it is ({why}); incident {incident.id}: stateguard incident show {incident.id}; stateguard rollback"
+
+
+def _unread(guard: Guard, plan: Plan) -> list[str]:
+    """Return the written paths that no agent takes for its input: such a change shows when one starts again."""
+    system = guard.system
+    written = [w.path for w in plan.writes if not is_declaration(w.path)] if system.agents else []
+    return [p for p in written if not any(reads(a, system.channels, p, glob) for a in system.agents.values())]
 
 
 def _applying(record: OperationRecord) -> float:

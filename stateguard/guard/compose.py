@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from stateguard.agents.choose import make_runtime
 from stateguard.agents.runtime import GuardRuntime
-from stateguard.config.host import load_host
 from stateguard.config.sections import PathRules, literal
 from stateguard.errors import AgentsError, StorageError
+from stateguard.guard.settings import Settings
 from stateguard.host.database import Database
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
@@ -79,11 +78,12 @@ class Guard:
     mirrors: Syncing
     wake: threading.Event
     live: Path
+    kept_settings: Settings
 
     @property
     def settings(self) -> HostSettings:
-        """guard.yaml as it is now: changes of arming take effect at once."""
-        return read_settings(self.home)
+        """guard.yaml as it is now, or as it was last valid: changes of arming take effect at once."""
+        return self.kept_settings.now()
 
     @property
     def applied(self) -> str:
@@ -156,21 +156,6 @@ class Guard:
         return None
 
 
-def read_settings(home: Home) -> HostSettings:
-    """Read guard.yaml.
-
-    Raises:
-        InvalidDocument: it is not valid.
-        StorageError: it cannot be read.
-    """
-    try:
-        settings = load_host(home.settings.read_bytes(), str(home.settings))
-    except OSError as error:
-        message = f"{home.settings} cannot be read: {os.strerror(error.errno or 0)}"
-        raise StorageError(message) from error
-    return replace(settings, live=str(home.root / settings.live))
-
-
 def read_identity(home: Home) -> str:
     """Read the id of a home.
 
@@ -191,7 +176,8 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     Raises:
         StateguardError: something in the home is missing or damaged.
     """
-    settings, identity = read_settings(home), read_identity(home)
+    kept, identity = Settings(home), read_identity(home)
+    settings = kept.now()
     live = Path(settings.live)
     repository, captured = Repository(home.repository), Repository(home.captured)
     database = Database(home.database)
@@ -243,6 +229,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         mirrors=Syncing(Sources(repository, captured), MirrorStore(database)),
         wake=wake,
         live=live,
+        kept_settings=kept,
         _scanner=scanner.current,
     )
 

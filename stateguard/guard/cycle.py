@@ -90,9 +90,13 @@ class Cycle:
         self._watcher.tend()
         captured = self._capture.look()
         over, failed = tuple(one.text() for one in captured.over), self._capture.failed
-        found = facts(self._guard, drift_now(self._guard))
         return replace(
-            found, over_ceiling=over, not_kept=failed, damaged=self._scrub.damaged(), mirrors=mirrors_seen(self._guard)
+            facts(self._guard, drift_now(self._guard)),
+            over_ceiling=over,
+            not_kept=failed,
+            damaged=self._scrub.damaged(),
+            mirrors=mirrors_seen(self._guard),
+            settings_problem=self._guard.kept_settings.problem,
         )
 
     def _respond(self, seen: Facts, found: Sequence[Condition]) -> None:

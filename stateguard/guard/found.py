@@ -39,6 +39,7 @@ from stateguard.host import files
 from stateguard.host.clock import boot_seconds, now_text, wall_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
+from stateguard.host.process import directory_of
 from stateguard.live.lock import claim
 from stateguard.model.health import ALIVE, AgentState
 from stateguard.model.identity import APPLIED, MAIN, ZERO, person
@@ -131,6 +132,7 @@ def _found(
             revision = _first_commit(guard, taken)
             _check_ground(guard, founding, revision)
             running = _meet(guard, founding, revision)
+            _check_directories(guard, founding)
             claim(guard.live, guard.identity, home.root)
             say(f"imported {count(len(taken.paths), 'file')} as {revision[:10]}")
             for line in taken.lines():
@@ -220,6 +222,18 @@ def _meet(guard: Guard, founding: Founding, revision: str) -> list[str]:
     statuses = guard.runtime.statuses().values()
     guard.prober.configure(system.probes)
     return sorted(s.name for s in statuses if s.state in ALIVE)
+
+
+def _check_directories(guard: Guard, founding: Founding) -> None:
+    """Refuse to guard a copy beside the directory in which the agents really run: no push would ever reach them."""
+    source, live = founding.source, founding.live
+    if source is None or source.samefile(live):
+        return
+    for status in guard.runtime.statuses().values():
+        at = directory_of(status.pid) if status.pid else None
+        if at is not None and at.is_relative_to(source.resolve()) and not at.is_relative_to(live.resolve()):
+            message = f"{status.name} runs in {at}, not in the live directory {live}: what is pushed would not reach it"
+            raise RefusedError(message, next_step=f"stateguard init --from {source} --live {source}")
 
 
 def _attach(guard: Guard, founding: Founding, revision: str) -> None:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stateguard.config.resources import shipped
 from stateguard.errors import RefusedError, UsageProblemError
-from stateguard.guard.compose import read_settings
+from stateguard.guard.settings import read_settings
 from stateguard.host.home import Home
 
 WATCHDOG_SECONDS = 60

@@ -18,6 +18,7 @@ from stateguard.detect.failure import (
     MIXED_VERSIONS,
     PROBE_FAILED,
     RUNTIME_SILENT,
+    SETTINGS_INVALID,
     SYSTEM_FAILURE,
     TELLING,
     conditions,
@@ -149,6 +150,13 @@ def test_a_process_that_was_left_over_is_told(pid: int | None, how: str) -> None
     (found,) = conditions(row)
     assert (found.type, found.component, found.severity, found.evidence) == (AGENT_DOUBLED, "a", HIGH, ("process 5",))
     assert how in found.message
+    assert found.type in TELLING
+
+
+def test_settings_that_cannot_be_used_are_told() -> None:
+    (found,) = conditions(replace(facts([A]), settings_problem="guard.yaml:3: cycel is unknown"))
+    assert (found.type, found.severity) == (SETTINGS_INVALID, Severity.MEDIUM)
+    assert "cycel" in found.message
     assert found.type in TELLING
 
 

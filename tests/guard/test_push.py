@@ -113,6 +113,31 @@ def test_an_empty_commit_is_accepted(tiny: Driver) -> None:
     assert {n: a["pid"] for n, a in tiny.agents().items()} == pids
 
 
+def test_a_file_that_no_agent_reads_is_said_to_restart_nobody(tiny: Driver) -> None:
+    for name in ("one", "two"):
+        tiny.edit(f"etc/{name}.json", "{}\n")
+    tiny.commit("Add what nobody reads")
+    done = tiny.push()
+    assert done.returncode == 0
+    assert "0 of 2 agents restarted" in done.stderr
+    assert "no agent has etc/one.json and 1 more path in its restart_on: none was restarted for that" in done.stderr
+
+
+def test_a_slip_in_guard_yaml_does_not_blind_the_guard(tiny: Driver) -> None:
+    file = tiny.home / "guard.yaml"
+    good = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(f"{good}cycel: 3s\n", encoding="utf-8")
+        told = tiny.wait(lambda s: any(c["type"] == "SETTINGS_INVALID" for c in s["conditions"]))
+        assert "cycel" in next(c["message"] for c in told["conditions"] if c["type"] == "SETTINGS_INVALID")
+        assert tiny.offer(ALPHA, GOOD + "unready\n").returncode == 1, "it still takes back what does not work"
+        error = tiny.refused("arming", "set", "soak", "act", status=1)
+        assert "cycel" in error["message"]
+    finally:
+        file.write_text(good, encoding="utf-8")
+    tiny.wait(lambda s: not s["conditions"])
+
+
 def test_a_reason_is_kept_in_history(tiny: Driver) -> None:
     tiny.edit(ALPHA, GOOD + "# reason\n")
     tiny.commit("Change")

@@ -54,11 +54,14 @@ class Supervised:
     def pids(self) -> dict[str, int]:
         return {name: agent["pid"] for name, agent in self.drive.agents().items()}
 
-    def close(self) -> None:
-        self.drive.close()
+    def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(DEADLINE_SECONDS)
+
+    def close(self) -> None:
+        self.drive.close()
+        self.stop()
 
 
 @pytest.fixture
@@ -124,5 +127,11 @@ def test_init_needs_a_supervisord_that_answers_and_knows_the_agents(supervised: 
     assert not (drive.home / "guard.yaml").exists()
     error = drive.refused("init", "--from", drive.live, "--live", drive.live, status=1)
     assert "command is missing" in error["message"]
+    supervised.config.write_text(supervised.config.read_text().replace("program:gamma", "program:beta"))
+    supervised.stop()
+    supervised.start()
+    error = drive.refused("init", "--from", drive.live, "--live", drive.root / "else", "--runtime", word, status=1)
+    assert "not in the live directory" in error["message"]
+    assert error["next"].endswith(f"--from {drive.live} --live {drive.live}")
     for bad in ("supervisor:x", "@nowhere"):
         assert drive.refused("init", "--runtime", bad, status=2)

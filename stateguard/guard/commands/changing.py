@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stateguard.errors import RefusedError
+from stateguard.errors import RefusedError, UsageProblemError
 from stateguard.guard import view
 from stateguard.guard.admit import admit
 from stateguard.guard.applies import Say
@@ -64,8 +64,11 @@ def _recover(desk: Desk, _parameters: dict[str, Any], say: Say) -> dict[str, Any
 
 def _suspend(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
     until = None
-    if parameters.get("for"):
-        after = moment().plus(duration(str(parameters["for"])))
+    if parameters.get("for") is not None:
+        lasting = duration(str(parameters["for"]))
+        if lasting <= 0:
+            raise UsageProblemError("nothing is suspended for no time", next_step="say for how long: --for 30m")
+        after = moment().plus(lasting)
         until = {"wall_seconds": after.wall_seconds, "boot_seconds": after.boot_seconds, "boot_id": after.boot_id}
     kept = {"reason": str(parameters.get("reason") or ""), "until": until}
     desk.guard.store.mark("suspended", kept)
