@@ -19,6 +19,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060\u206a-\u206f\ufeff]")
 _GIT = re.compile(r"\.git[ .]*(?:[:\\].*)?|git~[0-9]+", re.IGNORECASE)
 _OWN = ".stateguard"
+_WRITING = ".stateguard-tmp-"
 
 
 def shown_path(path: bytes) -> str:
@@ -41,6 +42,8 @@ def path_problems(path: bytes, mode: int) -> list[Problem]:
         messages["the path is not in Unicode normal form C; rename it"] = None
     if text.split("/")[0].casefold().startswith(_OWN):
         messages[f"names that begin with {_OWN} belong to the guard; rename it"] = None
+    if any(component.casefold().startswith(_WRITING) for component in text.split("/")):
+        messages[f"names that begin with {_WRITING} are those of files being written; rename it"] = None
     for component in text.split("/"):
         messages.update(dict.fromkeys(_component_messages(component)))
     return [*problems, *(Problem(shown, 0, "path", message) for message in messages)]

@@ -22,6 +22,9 @@ _STATE_COLOURS = {
     "IN_SYNC": "green", "BEHIND": "yellow", "DIVERGED": "red", "TAMPERED": "red",
 }  # fmt: skip
 
+NUMBER = click.IntRange(0, 2**63 - 1)
+"""What numbers things: operations, incidents; no more than the database can hold."""
+
 
 def home_of(ctx: click.Context) -> Home:
     """Return the home that the command line means."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stateguard.cli.context import ask, show, table, word
+from stateguard.cli.context import NUMBER, ask, show, table, word
 from stateguard.text.escape import line, terminal
 
 
@@ -25,7 +25,7 @@ def list_(ctx: click.Context) -> None:
 
 
 @command.command("show")
-@click.argument("number", type=int, metavar="ID")
+@click.argument("number", type=NUMBER, metavar="ID")
 @click.pass_context
 def show_(ctx: click.Context, number: int) -> None:
     """Show one incident: conditions, timeline, decision, operations, report."""
@@ -44,7 +44,7 @@ def show_(ctx: click.Context, number: int) -> None:
 
 
 @command.command("report")
-@click.argument("number", type=int, metavar="ID")
+@click.argument("number", type=NUMBER, metavar="ID")
 @click.pass_context
 def report(ctx: click.Context, number: int) -> None:
     """Print the report of an incident as Markdown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -105,6 +106,8 @@ def _failed(error: StateguardError, *, as_json: bool) -> int:
 
 
 def _unexpected(error: Exception, given: list[str]) -> StateguardError:
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # not repeated: a key may have been pasted
+        return UsageProblemError("an argument is too long to be the name of a file", next_step="see: stateguard --help")
     trace = redact("".join(traceback.format_exception(error)))
     report = Path(os.environ.get("TMPDIR", "/tmp")) / f"stateguard-report-{os.getpid()}.txt"  # noqa: S108 - named, not secret
     text = f"stateguard {__version__}\ncommand: {redact(' '.join(given))}\npython: {sys.version}\n\n{trace}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stateguard.cli.context import ask, is_terminal, outcome_status, show, target as allowed
+from stateguard.cli.context import NUMBER, ask, is_terminal, outcome_status, show, target as allowed
 from stateguard.cli.plan import lines as plan_lines
 from stateguard.cli.record import lines as record_lines
 
@@ -17,7 +17,7 @@ from stateguard.cli.record import lines as record_lines
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Overrule advice; never verification.")
-@click.option("--cancel", type=int, metavar="OPERATION", help="Turn a running rollback round before its next stage.")
+@click.option("--cancel", type=NUMBER, metavar="OPERATION", help="Turn a running rollback round before its next stage.")
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from stateguard.cli.context import ask, home_of, show
+from stateguard.cli.context import NUMBER, ask, home_of, show
 from stateguard.cli.record import lines
 from stateguard.text.escape import line
 
 
 @click.command("show")
-@click.argument("operation", type=int)
+@click.argument("operation", type=NUMBER)
 @click.pass_context
 def command(ctx: click.Context, operation: int) -> None:
     """Show one operation: what it did, stage by stage, and where what it displaced is kept."""

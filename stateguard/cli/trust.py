@@ -60,9 +60,9 @@ def remove(ctx: click.Context, name: str, key: str | None) -> None:
 def _ssh(given: str) -> str:
     from stateguard.trust.people import refuse_private
 
+    refuse_private(given.encode("utf-8", "surrogateescape"))  # first: whatever is wrong with it, it is not shown again
     path = Path(given).expanduser()
     if len(given.split()) > 1 and not path.is_file():
-        refuse_private(given.encode())
         return given
     return _read(path, "a .pub file nor the line in one").decode("utf-8", "replace")
 

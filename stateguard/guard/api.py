@@ -43,7 +43,7 @@ def application(desk: Callable[[], Desk], worker: Worker) -> Starlette:
             return _refusal(NotFoundError(f"the guard knows no command {name!r}"))
         try:
             parameters = json.loads(await request.body() or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return _refusal(UsageProblemError(f"the request is no JSON: {error}"))
         if not isinstance(parameters, dict):
             return _refusal(UsageProblemError("the request is no JSON object"))

@@ -60,6 +60,8 @@ def eject(home: Home, copy: Path | None, actor: str, say: Say) -> dict[str, Any]
     if copy is not None and os.path.lexists(copy) and not (copy.is_dir() and not any(copy.iterdir())):
         message = f"{copy} is there already and is no empty directory"
         raise RefusedError(message, next_step="name a directory that does not exist yet")
+    if copy is not None:
+        _require_place(copy)
     changed = "the guard was stopped" if _stop_guard(home, say) else _NOTHING
     with WriterLock(home.writer_lock, "eject").acquire(_STOPPING_SECONDS):
         guard = compose(home, lambda *_: None)
@@ -69,6 +71,18 @@ def eject(home: Home, copy: Path | None, actor: str, say: Say) -> dict[str, Any]
             return _leave(guard, copy, actor)
         finally:
             guard.close()
+
+
+def _require_place(copy: Path) -> None:
+    """Make the directory of the copy before anything is stopped: what cannot be made must not cost the guard.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        copy.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{copy} cannot be made: {error.strerror}", next_step="name another directory") from error
 
 
 def _stop_guard(home: Home, say: Say) -> bool:
@@ -115,7 +129,7 @@ def _leave(guard: Guard, copy: Path | None, actor: str) -> dict[str, Any]:
             for name in HOOKS:
                 (repository / "hooks" / name).unlink(missing_ok=True)
             unserve(repository)
-        release(live, guard.identity)
+        release(live, guard.identity, home.root)
         give_up_reserve(home.reserve)
     except OSError as error:
         message = f"{error.filename or home.root} cannot be changed: {error.strerror}"

@@ -50,7 +50,9 @@ def choose(guard: Guard, parameters: dict[str, Any]) -> Choice:
         UsageProblemError: an option has a value that it cannot have.
     """
     wanted = parameters.get("target")
-    target = _named(guard, str(wanted)) if wanted else _best(guard)
+    if wanted is not None and (not isinstance(wanted, str) or not wanted):
+        raise UsageProblemError("a target is text", next_step="see: stateguard help targets")
+    target = _named(guard, wanted) if wanted else _best(guard)
     baseline = guard.baselines.get(target.baseline) if target.baseline else None
     try:
         conversations = Conversations(str(parameters.get("conversations") or "keep"))

@@ -16,7 +16,7 @@ from stateguard.model.identity import EMPTY_TREE
 from stateguard.model.moment import rfc3339
 from stateguard.model.policy import System
 from stateguard.model.selftest import Trial, found_flaky
-from stateguard.model.tree import Drift, compare, drift
+from stateguard.model.tree import OBSTACLE, Drift, compare, drift
 from stateguard.observe.prober import Reading
 from stateguard.observe.selftest import Trials
 from stateguard.state import fingerprint, trees
@@ -157,7 +157,8 @@ def live_fingerprint(guard: Guard) -> dict[str, Any]:
     """Return the fingerprint of the complete live state, desired and captured, and the paths that count."""
     scanner = guard.scanner()
     desired = guard.books.declared.desired(guard.applied) if guard.applied else {}
-    found = scanner.observe(sorted({*desired, *scanner.captured().paths}))
+    seen = scanner.observe(sorted({*desired, *scanner.captured().paths}))
+    found = {path: entry for path, entry in seen.items() if entry != OBSTACLE}  # those are drift: git cannot hold them
     digests: dict[str, Any] = {"fingerprint": _of_live(guard, found), "revision": guard.applied or None}
     return digests | {"files": sorted(found)}
 

@@ -40,6 +40,15 @@ def survey(root: Path, todo: Iterable[PathWrite]) -> Ground:
     return Ground(frozenset(blocked), directories)
 
 
+def log_beside(root: Path, path: str) -> str | None:
+    """Return the log beside a SQLite database, or where one shall come, that holds what the database does not."""
+    for name in (f"{path}-wal", f"{path}-journal"):
+        found = _look(root, name)
+        if found is not None and stat.S_ISREG(found.st_mode) and found.st_size:
+            return name
+    return None
+
+
 def exists(root: Path, path: str) -> bool:
     """Say whether anything has this name, be it a link that leads nowhere."""
     return _look(root, path) is not None

@@ -24,7 +24,10 @@ def claim(live: Path, identity: str, home: Path) -> None:
     owner, where = owner_of(live)
     if owner == identity and where == str(home):
         return
-    if owner and owner != identity and Path(where, "guard.yaml").is_file():
+    elsewhere = Path(where, "guard.yaml").is_file() and not (home.exists() and Path(where).samefile(home))
+    # Of a home that was copied with the live directory in it, the copy has its own; else two guards would share one.
+    own = owner == identity and live.resolve().is_relative_to(home.resolve())
+    if owner and elsewhere and not own:
         message = f"the live directory {live} belongs to the guard home {where}"
         raise LockHeldError(message, next_step=f"use that home, or remove {path} if that guard is gone for good")
     try:
@@ -34,13 +37,14 @@ def claim(live: Path, identity: str, home: Path) -> None:
         raise StorageError(message) from error
 
 
-def release(live: Path, identity: str) -> None:
-    """Take the lock out of a live directory, if it is that of the guard home with this id.
+def release(live: Path, identity: str, home: Path) -> None:
+    """Take the lock out of a live directory, if it is that of this guard home and not of a copy of it.
 
     Raises:
         OSError: it cannot be removed.
     """
-    if owner_of(live)[0] == identity:
+    owner, where = owner_of(live)
+    if owner == identity and (where == str(home) or (Path(where).exists() and Path(where).samefile(home))):
         (live / NAME).unlink(missing_ok=True)
 
 

@@ -20,12 +20,14 @@ Read = Callable[[str], bytes]
 """Returns the bytes of a blob by object id."""
 
 
-def make_equal(root: Path, paths: Iterable[tuple[str, Entry | None]], read: Read) -> int:
+def make_equal(
+    root: Path, paths: Iterable[tuple[str, Entry | None]], read: Read, captured: Callable[[str], bool] = lambda _: False
+) -> int:
     """Make every path hold its entry (None: nothing); returns how many had to be touched.
 
     Removals come first, so that a directory can take the place of a file. Replaced files keep owner and
     permission bits, of which git versions only the executable one. Directories that a removal leaves empty go, and
-    so do the logs beside a SQLite database: they belong to the bytes that are replaced.
+    so do the logs beside a captured SQLite database: what they hold was kept with it. Logs elsewhere are somebody's.
 
     Raises:
         StorageError: the disk refused, or something stands in the way that is not ours to remove.
@@ -36,10 +38,10 @@ def make_equal(root: Path, paths: Iterable[tuple[str, Entry | None]], read: Read
         with files.open_root(root) as top:
             for path, entry in wanted:
                 if entry is None:
-                    touched += _remove(top, path)
+                    touched += _remove(top, path, captured)
             for path, entry in wanted:
                 if entry is not None:
-                    touched += _put(top, path, entry, read)
+                    touched += _put(top, path, entry, read, captured)
     except OSError as error:
         message = f"{root}: {error.strerror or error} ({error.filename or 'no path'})"
         raise StorageError(
@@ -69,14 +71,14 @@ def sweep(root: Path, paths: Iterable[str]) -> None:
                 continue
 
 
-def _remove(top: int, path: str) -> int:
+def _remove(top: int, path: str, captured: Callable[[str], bool]) -> int:
     *parts, name = path.split("/")
     removed = 0
     try:
         with files.open_directory(top, tuple(parts)) as directory:
             if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
                 return 0
-            if database.lies_at(directory, name):
+            if captured(path) and database.lies_at(directory, name):
                 database.forget_logs(directory, name)
             files.remove_at(directory, name)
             removed = 1
@@ -100,14 +102,15 @@ def _remove_empty(top: int, path: str) -> None:
                 raise
 
 
-def _put(top: int, path: str, entry: Entry, read: Read) -> int:
+def _put(top: int, path: str, entry: Entry, read: Read, captured: Callable[[str], bool]) -> int:
     *parts, name = path.split("/")
     _clear_links(top, tuple(parts))
     with files.open_directory(top, tuple(parts), create=True) as directory:
         owner = _owner(os.fstat(directory))
         bits = 0o755 if entry.mode == EXECUTABLE else 0o644
         content = read(entry.id)
-        spoiling = database.forget_logs(directory, name) if database.is_database(content) else 0
+        spoiled = captured(path) and database.is_database(content)
+        spoiling = database.forget_logs(directory, name) if spoiled else 0
         try:
             present, found = files.read_at(directory, name)
         except FileNotFoundError:

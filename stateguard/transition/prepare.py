@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from stateguard.agents.runtime import AgentRuntime
 from stateguard.errors import AgentsError, RefusedError
-from stateguard.live.ground import exists, survey
+from stateguard.live.ground import exists, log_beside, survey
 from stateguard.live.scan import Scanner
 from stateguard.model.graph import reads
 from stateguard.model.ground import aside_name, cleared, in_the_way
@@ -146,6 +147,8 @@ class Preparation:
         inside = next((w.path for w in todo if self._home and f"{w.path}/".startswith(f"{self._home}/")), None)
         if inside:
             raise RefusedError(f"{inside} lies in the guard home, which no state may change", next_step="rename it")
+        if not wish.aside:
+            _require_closed(scanner.root, [w.path for w in todo if not captured(w.path)])
         ground = survey(scanner.root, todo)
         return cleared(todo), in_the_way(todo, lambda path: path in before or captured(path), ground)
 
@@ -239,3 +242,13 @@ def _refused(blocking: Sequence[str]) -> RefusedError:
     more = f" (and {count(len(blocking) - 1, 'more path')})" if len(blocking) > 1 else ""
     message = f"{path}{more} is in the way: it lies in the live directory and stateguard does not manage it"
     return RefusedError(message, next_step=f"take it over: stateguard adopt {path}; or move it away, then try again")
+
+
+def _require_closed(root: Path, paths: Iterable[str]) -> None:
+    """Refuse to write a database whose log holds what is nowhere else: it would be lost, or spoil the new one."""
+    for path in paths:
+        log = log_beside(root, path)
+        if log is not None:
+            message = f"{path} is a database in use: {log} holds what is not in it"
+            hint = "close it, or keep databases in a captured section such as conversations/"
+            raise RefusedError(message, next_step=hint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +109,7 @@ class Stages:
         sweep(self._parts.live, paths)
         moved = [(path, name) for path, name in plan.aside if any(f"{p}/".startswith(f"{path}/") for p in paths)]
         if step.direction is Direction.FORWARD:
+            self._require_free(w for w in mine if w.path not in {path for path, _ in moved})
             for path, name in moved:
                 set_aside(self._parts.live, path, name)
             said = self._make_equal(wanted)
@@ -121,7 +122,7 @@ class Stages:
         return f"{said}; {', '.join(left)} could not be moved back" if left else said
 
     def _make_equal(self, wanted: list[tuple[str, Entry | None]]) -> str:
-        touched = make_equal(self._parts.live, wanted, self._read)
+        touched = make_equal(self._parts.live, wanted, self._read, self._parts.scanner().rules.captured)
         self._verify(wanted)
         return f"{count(touched, 'file')} written"
 
@@ -151,10 +152,25 @@ class Stages:
 
     def _before(self, operation: Operation, name: StepName, mine: list[PathWrite]) -> list[tuple[str, Entry | None]]:
         if name is not StepName.CONVERSATIONS:
-            return [(w.path, w.before) for w in mine]
+            foreign = self._foreign(mine)
+            return [(w.path, w.before) for w in mine if w.path not in foreign]
         last = self._parts.captured.ref(backup_ref(operation.id))
         known = self._parts.archive.kept_in(last) if last else {}
         return [(w.path, known.get(w.path, w.before)) for w in mine]
+
+    def _require_free(self, mine: Iterable[PathWrite]) -> None:
+        """Look once more where something new is to be written: agents had time to write there while they stopped."""
+        foreign = self._foreign(mine)
+        if foreign:
+            message = f"{foreign[0]} appeared there meanwhile and is not managed; it was left as it is"
+            raise StageError(message, health=False)
+
+    def _foreign(self, mine: Iterable[PathWrite]) -> list[str]:
+        """Return the paths of additions at which something else lies than what is added."""
+        added = {w.path: w.after for w in mine if w.before is None and w.after is not None}
+        scanner = self._parts.scanner()
+        found = scanner.observe(p for p in added if not scanner.rules.captured(p))
+        return sorted(p for p, entry in found.items() if entry not in (added[p], OBSTACLE))
 
     def _verify(self, wanted: list[tuple[str, Entry | None]]) -> None:
         scanner = self._parts.scanner()

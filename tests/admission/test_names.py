@@ -50,6 +50,7 @@ def test_ordinary_paths_come_in(path: str) -> None:
         (b"a./b", "blank or a dot"),
         (b".stateguard", "belong to the guard"),
         (b".stateguard-lock/x", "belong to the guard"),
+        (b"config/.stateguard-tmp-x", "files being written"),
         (b".StateGuard", "belong to the guard"),
     ],
 )

@@ -138,6 +138,20 @@ def test_a_slip_in_guard_yaml_does_not_blind_the_guard(tiny: Driver) -> None:
     tiny.wait(lambda s: not s["conditions"])
 
 
+def test_a_directory_in_place_of_a_file_is_drift(tiny: Driver) -> None:
+    prompt = tiny.live / "agents" / "alpha" / "prompt.md"
+    text = prompt.read_text(encoding="utf-8")
+    prompt.unlink()
+    prompt.mkdir()
+    try:
+        assert [d["path"] for d in tiny.status()["drift"]] == ["agents/alpha/prompt.md"]
+        assert tiny.ask("fingerprint", "--live")["fingerprint"].startswith("sha256:")
+    finally:
+        prompt.rmdir()
+        prompt.write_text(text, encoding="utf-8")
+    assert tiny.status()["drift"] == []
+
+
 def test_a_reason_is_kept_in_history(tiny: Driver) -> None:
     tiny.edit(ALPHA, GOOD + "# reason\n")
     tiny.commit("Change")

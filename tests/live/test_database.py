@@ -19,6 +19,7 @@ from stateguard.model.tree import REGULAR, Entry, blob_id
 
 WRITER = Path(__file__).with_name("writing.py")
 NAME = "memory # 1?.db"
+CAPTURED = bool  # every path that has a name
 MODES = ["delete", "truncate", "persist", "wal"]
 
 
@@ -192,28 +193,28 @@ class TestReplacing:
 
     def test_the_log_of_a_killed_writer_goes(self, root: Path, tmp_path: Path, older: Entry) -> None:
         self.killed(root)
-        assert make_equal(root, [(NAME, older)], self.blobs.__getitem__) == 1
+        assert make_equal(root, [(NAME, older)], self.blobs.__getitem__, CAPTURED) == 1
         assert [entry.name for entry in root.iterdir()] == [NAME]
         assert last((root / NAME).read_bytes(), tmp_path) == 1
-        assert make_equal(root, [(NAME, older)], self.blobs.__getitem__) == 0
+        assert make_equal(root, [(NAME, older)], self.blobs.__getitem__, CAPTURED) == 0
 
     def test_also_if_the_database_itself_is_as_wanted(self, root: Path, older: Entry) -> None:
-        make_equal(root, [(NAME, older)], self.blobs.__getitem__)
+        make_equal(root, [(NAME, older)], self.blobs.__getitem__, CAPTURED)
         (root / f"{NAME}-wal").write_bytes(b"newer")
-        assert make_equal(root, [(NAME, older)], self.blobs.__getitem__) == 1
+        assert make_equal(root, [(NAME, older)], self.blobs.__getitem__, CAPTURED) == 1
         assert [entry.name for entry in root.iterdir()] == [NAME]
 
     def test_a_removed_one_leaves_nothing_behind(self, root: Path) -> None:
         self.killed(root)
-        assert make_equal(root, [(NAME, None)], self.blobs_of_none) == 1
+        assert make_equal(root, [(NAME, None)], self.blobs_of_none, CAPTURED) == 1
         assert list(root.iterdir()) == []
 
     def test_what_is_no_database_keeps_its_neighbours(self, root: Path) -> None:
         for name in ("a", "a-wal", "a-journal"):
             (root / name).write_bytes(b"mine")
         content = b"theirs"
-        make_equal(root, [("a", Entry(REGULAR, blob_id(content)))], lambda _id: content)
-        make_equal(root, [("a", None)], self.blobs_of_none)
+        make_equal(root, [("a", Entry(REGULAR, blob_id(content)))], lambda _id: content, CAPTURED)
+        make_equal(root, [("a", None)], self.blobs_of_none, CAPTURED)
         assert sorted(entry.name for entry in root.iterdir()) == ["a-journal", "a-wal"]
 
     @staticmethod

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from stateguard.errors import LockHeldError, StorageError
-from stateguard.live.lock import NAME, claim
+from stateguard.live.lock import NAME, claim, release
 
 
 def home(path: Path) -> Path:
@@ -75,3 +75,16 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(root: Path, tmp_path:
         claim(root, "id-1", tmp_path)
     with pytest.raises(StorageError, match="No such file"):
         claim(root / "gone", "id-1", tmp_path)
+
+
+def test_a_copy_of_a_home_is_another_home(root: Path, tmp_path: Path) -> None:
+    for name in ("home", "copy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "guard.yaml").touch()
+    claim(root, "id-1", tmp_path / "home")
+    with pytest.raises(LockHeldError, match="belongs to the guard home"):
+        claim(root, "id-1", tmp_path / "copy")
+    release(root, "id-1", tmp_path / "copy")
+    assert owner(root) == "id-1"
+    release(root, "id-1", tmp_path / "home")
+    assert not (root / NAME).exists()

@@ -15,8 +15,8 @@ from stateguard.guard.applies import Applies
 from stateguard.state.repository import split_signature
 from stateguard.trust.keys import load_pinned
 from stateguard.trust.ssh import verify
+from transition.journeys import last
 from transition.setting import CHANGE, Setting, audit_problems, everything, ignored
-from transition.test_engine import last
 
 HELPER = "config/helper.txt"
 

@@ -15,8 +15,8 @@ from stateguard.model.transition import Direction, Outcome, StepName
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
 from stateguard.transition.journal import Operation
+from transition.journeys import at, last
 from transition.setting import BREAKS, CHANGE, Setting, everything, ignored
-from transition.test_engine import at, last
 
 Fill = Callable[[Path], object]
 
@@ -251,3 +251,29 @@ def test_main_waits_for_what_is_in_the_way(setting: Setting) -> None:
     assert done is not None
     assert done.outcome == "succeeded"
     assert guard.applied == guard.main
+
+
+def test_what_appears_while_agents_stop_is_left_and_turns_the_change_round(setting: Setting) -> None:
+    place = setting.guard.live / "config" / "extra"
+
+    def appear(_operation: Operation) -> None:
+        if not place.exists():
+            place.write_text("last words\n")
+
+    setting.wake(at(setting, StepName.CONFIGURATION, Direction.FORWARD, appear))
+    before = ignored(everything(setting.guard.live))
+    answer = setting.push(setting.commit(CHANGE | {"config/extra": "theirs\n"}))
+    assert not answer.accepted
+    assert "config/extra appeared there meanwhile" in answer.reason
+    assert place.read_text() == "last words\n"
+    place.unlink()
+    assert ignored(everything(setting.guard.live)) == before
+
+
+@pytest.mark.parametrize("log", ["extra.db-journal", "extra.db-wal"])
+def test_a_database_in_use_is_not_written(setting: Setting, log: str) -> None:
+    (setting.guard.live / "config" / log).write_text("precious\n")
+    answer = setting.push(setting.commit(CHANGE | {"config/extra.db": "SQLite format 3\0 and more"}))
+    assert not answer.accepted
+    assert f"config/extra.db is a database in use: config/{log} holds what is not in it" in answer.reason
+    assert (setting.guard.live / "config" / log).read_text() == "precious\n"
