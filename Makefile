@@ -58,9 +58,9 @@ exercise: .venv/.ready-dev
 	@$(BIN)/python tests/exercise/networks.py
 
 lock:
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
 		pyproject.toml --group build -o requirements.txt
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \
 		pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 clean:
