@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from stateguard.errors import StateguardError
+from stateguard.errors import StateguardError, UsageProblemError
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import failure, log
 from stateguard.model.transition import FORWARD, STAGE_NAMES, Direction, Step
@@ -52,8 +53,7 @@ class Job:
         except StateguardError as error:
             self.said.put(error.as_json())
         except Exception as error:  # noqa: BLE001 - the guard must outlive a fault in one command; it is logged and told
-            failure("a command failed unexpectedly")
-            self.said.put(StateguardError(f"{type(error).__name__}: {error}", changed="unknown").as_json())
+            self.said.put(_said_of(error).as_json())
         else:
             self.said.put({"result": result})
 
@@ -67,6 +67,14 @@ class Job:
             yield document
             if "result" in document or "error" in document:
                 return
+
+
+def _said_of(error: Exception) -> StateguardError:
+    """Return what whoever asked is told of a fault; it is logged, unless the question itself was at fault."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # not repeated: a key may have been pasted
+        return UsageProblemError("an argument is too long to be the name of a file", next_step="see: stateguard --help")
+    failure("a command failed unexpectedly")
+    return StateguardError(f"{type(error).__name__}: {error}", changed="unknown")
 
 
 class Worker:

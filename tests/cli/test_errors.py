@@ -21,7 +21,7 @@ from tiny import ALPHA, write_tiny
      ["rollback", "-1", "--conversations", "restore", "--yes"],
      ["diff", "main"], ["fingerprint", "main", "--live"], ["fingerprint", "--files"], ["agent", "stop"],
      ["show", "one"], ["init", "--bogus"]],
-    ids=" ".join,
+    ids=lambda words: " ".join(words)[:60],
 )  # fmt: skip
 def test_a_wrong_command_line_is_2(tiny: Driver, words: list[str]) -> None:
     refs = tiny.refs()
@@ -38,7 +38,7 @@ def test_a_wrong_command_line_is_2(tiny: Driver, words: list[str]) -> None:
      ["baseline", "show", "99"], ["baseline", "verify", "99"], ["baseline", "revoke", "99"], ["fingerprint", "nowhere"],
      ["apply", "nowhere"], ["diff", "nowhere", "--live"], ["validate", "nowhere"],
      ["rollback", "1", "--agent", "nobody", "--yes"]],
-    ids=" ".join,
+    ids=lambda words: " ".join(words)[:60],
 )  # fmt: skip
 def test_what_does_not_exist_is_15(tiny: Driver, words: list[str]) -> None:
     refs = tiny.refs()
