@@ -51,6 +51,7 @@ def test_a_change_that_no_stat_shows_becomes_drift(setting: Setting) -> None:
 def test_what_changed_for_everybody_to_see_is_no_news(setting: Setting) -> None:
     drift_now(setting.guard)
     (setting.guard.live / PATH).write_text("two\n")
+    setting.guard.prober.configure(())  # a probe that turns wakes the guard too
     setting.guard.wake.clear()
     Scrub(setting.guard).round(at_once)
     assert not setting.guard.wake.is_set()
