@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from stateguard.agents.attach import Candidate
+from stateguard.agents.board import Board
 from stateguard.agents.ending import drain, end_all, tell
 from stateguard.agents.manager import Program, ServiceManager
 from stateguard.agents.registry import Entry, Registry
@@ -21,7 +22,7 @@ from stateguard.agents.watch import Watch
 from stateguard.errors import AgentsError
 from stateguard.host.clock import boot_id, boot_seconds
 from stateguard.host.home import Home
-from stateguard.host.logs import failure, log, warn
+from stateguard.host.logs import log, warn
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
 
@@ -41,12 +42,11 @@ class ManagedRuntime:
             home: its ``run`` directory keeps which process ran which revision.
             changed: called with an agent's name, outside of all locks, whenever its state has changed.
         """
-        self._manager, self._changed = manager, changed
+        self._manager = manager
         self._registry = Registry(home.run / "managed.json")
         self._lock = threading.Lock()
         self._units: dict[str, Unit] = {}
-        self._shown: dict[str, AgentStatus] = {}
-        self._news: list[str] = []
+        self._board = Board(self._lock, changed)
         self._due_at: float | None = None
         self._lost = ""
         self._closed = False
@@ -54,7 +54,7 @@ class ManagedRuntime:
 
     def statuses(self) -> dict[str, AgentStatus]:
         """Return what is known of every agent, by name."""
-        return dict(self._shown)
+        return self._board.statuses()
 
     def start(self, spec: AgentSpec, revision: str) -> None:
         """Start an agent's program; does nothing if it runs.
@@ -107,7 +107,7 @@ class ManagedRuntime:
             with self._lock:
                 unit.stopped(gone=gone)
                 self._registry.remove([name])
-                self._show(unit)
+                self._board.show(unit.status())
         return gone
 
     def reload(self, name: str, signal: str) -> bool:
@@ -134,7 +134,7 @@ class ManagedRuntime:
             self._registry.put(*[entry for unit in self._units.values() if (entry := self._entry(unit))])
             self._due_at = boot_seconds() + self._manager.calm_seconds
         self._watch.wake()
-        self._tell()
+        self._board.tell()
 
     def candidates(self, specs: Mapping[str, AgentSpec]) -> dict[str, list[Candidate]]:
         """Return nothing: a manager knows its programs."""
@@ -160,7 +160,7 @@ class ManagedRuntime:
             mine = [self._units[name] for name in names if name in self._units]
             for unit in mine:
                 unit.revision = revision
-                self._show(unit)
+                self._board.show(unit.status())
             self._registry.put(*[entry for unit in mine if (entry := self._entry(unit))])
 
     def tail(self, name: str, lines: int) -> list[str]:
@@ -213,7 +213,7 @@ class ManagedRuntime:
 
     def _after(self) -> None:
         self._soon()
-        self._tell()
+        self._board.tell()
 
     # looking
 
@@ -222,7 +222,7 @@ class ManagedRuntime:
         with self._lock:
             for name in self._units.keys() - specs.keys():
                 self._units.pop(name).release()
-                self._shown = {n: s for n, s in self._shown.items() if n != name}
+                self._board.forget(name)
             for name, spec in specs.items():
                 unit = self._units.setdefault(name, Unit(name))
                 unit.spec = spec
@@ -266,7 +266,7 @@ class ManagedRuntime:
         if keep and unit.identity != before:
             self._note(unit)
         else:
-            self._show(unit)
+            self._board.show(unit.status())
 
     def _unanswered(self, why: str, asked: Iterable[str]) -> None:
         if not self._lost:
@@ -275,7 +275,7 @@ class ManagedRuntime:
         with self._lock:
             for unit in [self._units[name] for name in asked if name in self._units]:
                 unit.unanswered(why)
-                self._show(unit)
+                self._board.show(unit.status())
 
     def _count_survivors(self) -> None:
         if self._lost:
@@ -292,7 +292,7 @@ class ManagedRuntime:
                 unit = self._units.get(name)
                 if unit:
                     unit.add_strays(processes)
-                    self._show(unit)
+                    self._board.show(unit.status())
 
     # the watching thread
 
@@ -308,16 +308,16 @@ class ManagedRuntime:
             for unit in self._units.values():
                 if unit.child and unit.child.pidfd in ready and not unit.taken:
                     unit.ended(self._manager.title)
-                    self._show(unit)
+                    self._board.show(unit.status())
             due = bool(ready) or (self._due_at is not None and self._due_at <= boot_seconds())
-        self._tell()
+        self._board.tell()
         if not due:
             return
         try:
             self._look()
         finally:
             self._soon()
-            self._tell()
+            self._board.tell()
 
     def _soon(self) -> None:
         """Set when to look again: quickly while something is under way."""
@@ -328,7 +328,7 @@ class ManagedRuntime:
             self._due_at = boot_seconds() + (self._manager.quick_seconds if hasty else self._manager.calm_seconds)
         self._watch.wake()
 
-    # what follows is called with the lock held, but for _tell
+    # what follows is called with the lock held
 
     def _require_open(self) -> None:
         if self._closed:
@@ -348,23 +348,7 @@ class ManagedRuntime:
         """Write down which process it is, and show how it is."""
         if entry := self._entry(unit):
             self._registry.put(entry)
-        self._show(unit)
-
-    def _show(self, unit: Unit) -> None:
-        before, now = self._shown.get(unit.name), unit.status()
-        if now != before:
-            self._shown = {**self._shown, unit.name: now}
-        if before is None or (before.state, before.strays) != (now.state, now.strays):
-            self._news.append(unit.name)
-
-    def _tell(self) -> None:
-        with self._lock:
-            news, self._news = self._news, []
-        for name in news:
-            try:
-                self._changed(name)
-            except Exception:  # noqa: BLE001 - a listener's fault must not end the supervision of all agents
-                failure("a listener for agents' states failed", agent=name)
+        self._board.show(unit.status())
 
 
 class _Alone:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stateguard import faults
 from stateguard.agents.attach import Candidate, candidates, require_attachable
+from stateguard.agents.board import Board
 from stateguard.agents.child import Child, ProgramError, began_at, describe, spawn, take_over
 from stateguard.agents.ending import end, end_all, remains, tell
 from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out, strays
@@ -24,7 +25,7 @@ from stateguard.agents.watch import Watch
 from stateguard.errors import AgentsError, NotFoundError, RefusedError
 from stateguard.host.clock import boot_id, boot_seconds, wall_seconds
 from stateguard.host.home import Home
-from stateguard.host.logs import failure, warn
+from stateguard.host.logs import warn
 from stateguard.host.process import alive, ancestors
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
@@ -43,18 +44,17 @@ class ProcessRuntime:
             changed: called with an agent's name, outside of all locks, whenever its state has changed; usually in the
                 supervising thread, so it must not wait for long.
         """
-        self._live, self._home, self._identity, self._changed = live, home, identity, changed
+        self._live, self._home, self._identity = live, home, identity
         self._registry = Registry(home.run / "agents.json")
         self._lock = threading.Lock()
         self._agents: dict[str, Known] = {}
-        self._shown: dict[str, AgentStatus] = {}
-        self._news: list[str] = []
+        self._board = Board(self._lock, changed)
         self._closed = False
         self._watch = Watch(self._watched, self._act)
 
     def statuses(self) -> dict[str, AgentStatus]:
         """Return what is known of every agent, by name."""
-        return dict(self._shown)
+        return self._board.statuses()
 
     def start(self, spec: AgentSpec, revision: str) -> None:
         """Start an agent and supervise it; does nothing if it runs.
@@ -72,7 +72,7 @@ class ProcessRuntime:
                 agent.begun(spec, revision)
                 self._launch(agent, spec)
         finally:
-            self._tell()
+            self._board.tell()
 
     def stop(self, name: str) -> bool:
         """End an agent by its stop policy; say whether nothing of it is left.
@@ -101,8 +101,8 @@ class ProcessRuntime:
                 agent.message = "" if gone else "stopped, but something of it survived KILL"
                 if gone and not self._closed:
                     self._registry.remove([name])
-                self._show(agent)
-        self._tell()
+                self._board.show(agent.status())
+        self._board.tell()
         return gone
 
     def reload(self, name: str, signal: str) -> bool:
@@ -138,7 +138,7 @@ class ProcessRuntime:
             ]
             self._registry.put(*[entry for entry in entries_now if entry])
         self._watch.wake()
-        self._tell()
+        self._board.tell()
 
     def candidates(self, specs: Mapping[str, AgentSpec]) -> dict[str, list[Candidate]]:
         """Return, for each agent that does not run, the processes that seem to be it."""
@@ -174,9 +174,9 @@ class ProcessRuntime:
             agent.begun(spec, revision)
             agent.runs_as(child, revision, began_at(identity), attached=True)
             self._registry.put(self._entry(agent, child, spec_digest(spec)))
-            self._show(agent)
+            self._board.show(agent.status())
         self._watch.wake()
-        self._tell()
+        self._board.tell()
 
     def look(self, specs: Mapping[str, AgentSpec]) -> None:
         """See which recorded agents run, without supervising or ending any."""
@@ -186,7 +186,7 @@ class ProcessRuntime:
                 if entry.boot_id == boot_id() and alive(entry.identity):
                     pid, running = entry.pid, entry.revision
                     status = AgentStatus(name, AgentState.RUNNING, pid, running, entry.started_at)
-                    self._shown = {**self._shown, name: status}
+                    self._board.show(status)
 
     def tail(self, name: str, lines: int) -> list[str]:
         """Return the last lines of an agent's log.
@@ -209,7 +209,7 @@ class ProcessRuntime:
             entries = []
             for agent in [self._agents[name] for name in names if name in self._agents]:
                 agent.revision = revision
-                self._show(agent)
+                self._board.show(agent.status())
                 if agent.child and (entry := self._registry.get(agent.name)):
                     entries.append(replace(entry, revision=revision))
             self._registry.put(*entries)
@@ -236,7 +236,7 @@ class ProcessRuntime:
         with self._lock:
             return self._agents.setdefault(name, Known(name))
 
-    # What follows is called with the lock held, but for _watched, _act and _tell.
+    # What follows is called with the lock held, but for _watched and _act.
 
     def _launch(self, agent: Known, spec: AgentSpec) -> None:
         agent.due_at = None
@@ -259,7 +259,7 @@ class ProcessRuntime:
         agent.due_at = boot_seconds() + RUNNING_AFTER_SECONDS
         self._registry.put(self._entry(agent, child, digest))
         faults.point("agents.registered")
-        self._show(agent)
+        self._board.show(agent.status())
         self._watch.wake()
 
     def _adopted(self, spec: AgentSpec, found: Found | None) -> Entry | None:
@@ -271,7 +271,7 @@ class ProcessRuntime:
             agent.runs_as(child, entry.revision, entry.started_at, attached=entry.attached)
         elif child:
             agent.runs_as(child, "", began_at(child.identity), attached=False)
-        self._show(agent)
+        self._board.show(agent.status())
         return self._entry(agent, child, spec_digest(spec)) if child else None
 
     def _entry(self, agent: Known, child: Child, digest: str) -> Entry:
@@ -307,26 +307,19 @@ class ProcessRuntime:
         agent.message = message
         if verdict.state is AgentState.FATAL:
             agent.message += f"; given up after {FATAL_EXITS} exits within {FATAL_WITHIN_SECONDS:.0f} s"
-        self._show(agent)
+        self._board.show(agent.status())
         self._watch.wake()
 
     def _due(self, agent: Known) -> None:
         agent.due_at = None
         if agent.state is AgentState.STARTING:
             agent.state = AgentState.RUNNING
-            self._show(agent)
+            self._board.show(agent.status())
         elif agent.state is AgentState.BACKOFF and agent.spec:
             try:
                 self._launch(agent, agent.spec)
             except AgentsError as error:
                 self._failed(agent, agent.spec, None, error.message)
-
-    def _show(self, agent: Known) -> None:
-        before, now = self._shown.get(agent.name), agent.status()
-        if now != before:
-            self._shown = {**self._shown, agent.name: now}
-        if before is None or before.state is not now.state:
-            self._news.append(agent.name)
 
     def _watched(self) -> tuple[list[int], float | None]:
         with self._lock:
@@ -344,13 +337,4 @@ class ProcessRuntime:
                     self._notice(agent)
                 if agent.due_at is not None and agent.due_at <= now:
                     self._due(agent)
-        self._tell()
-
-    def _tell(self) -> None:
-        with self._lock:
-            news, self._news = self._news, []
-        for name in news:
-            try:
-                self._changed(name)
-            except Exception:  # noqa: BLE001 - a listener's fault must not end the supervision of all agents
-                failure("a listener for agents' states failed", agent=name)
+        self._board.tell()
