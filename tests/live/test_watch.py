@@ -227,6 +227,11 @@ class TestStartsAnew:
             queue.join()
 
 
+def states_of_threads(pid: int) -> list[str]:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [(thread / "stat").read_text().rpartition(") ")[2][0] for thread in threads]
+
+
 @pytest.mark.parametrize("share", [0.4, 1.1], ids=["fewer directories than the queue holds", "more of them"])
 def test_a_genuine_overflow_is_told_once_and_ends(root: Path, share: float) -> None:
     limit = int(QUEUE.read_text())
@@ -245,7 +250,7 @@ def test_a_genuine_overflow_is_told_once_and_ends(root: Path, share: float) -> N
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as watching:
         assert watching.stdin
         assert watching.stdout
-        output, questions = watching.stdout, watching.stdin
+        output, questions, pid = watching.stdout, watching.stdin, watching.pid
 
         def ask() -> dict[str, Any]:
             print(file=questions, flush=True)
@@ -254,16 +259,17 @@ def test_a_genuine_overflow_is_told_once_and_ends(root: Path, share: float) -> N
         try:
             assert output.readline() == "watching\n"
             watching.send_signal(signal.SIGSTOP)
+            eventually(lambda: set(states_of_threads(pid)) == {"T"}, 60)  # one that runs would empty the queue
             for _ in range(limit // 2 + 1000):  # in turns: equal events that follow each other are kept as one
                 os.utime(one)
                 os.utime(two)
             (directories[-1] / "lost").touch()
             watching.send_signal(signal.SIGCONT)
-            eventually(lambda: ask()["any"] == 1, 20)
+            eventually(lambda: ask()["any"] == 1, 60)
             assert ask()["paths"] == [], "the events of captured files are told nobody, that of the other was lost"
-            eventually(lambda: ask()["blind"] is False, 20)
+            eventually(lambda: ask()["blind"] is False, 60)
             (directories[-1] / "late").touch()
-            eventually(lambda: ask()["paths"] == [f"d/{directories[-1].name}/late"], 20)
+            eventually(lambda: ask()["paths"] == [f"d/{directories[-1].name}/late"], 60)
             assert ask()["any"] == 1
         finally:
             watching.kill()

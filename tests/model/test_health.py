@@ -21,6 +21,9 @@ H, D, U, N = Health.HEALTHY, Health.DEGRADED, Health.UNHEALTHY, Health.UNKNOWN
         (AgentState.BACKOFF, [H], U),
         (AgentState.EXITED, [], U),
         (AgentState.FATAL, [H], U),
+        (AgentState.UNKNOWN, [], N),
+        (AgentState.UNKNOWN, [H], N),
+        (AgentState.UNKNOWN, [H, U], U),
     ],
 )
 def test_an_agent_is_as_well_as_its_process_and_probes(
