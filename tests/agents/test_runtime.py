@@ -186,8 +186,8 @@ class TestStop:
 
     def test_the_signal_is_the_one_that_was_asked_for(self, runtime: AgentRuntime, setting: Setting) -> None:
         program = """
-import signal, sys, time
-signal.signal(signal.SIGINT, lambda *_: (print("INT", flush=True), sys.exit(0)))
+import os, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: (os.write(1, b"INT" + bytes([10])), sys.exit(0)))
 print("ready", flush=True)
 time.sleep(600)
 """
