@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench exercise lock clean preflight
+.PHONY: help demo test check bench exercise faults lock clean preflight
 
 help:
 	@echo "make demo      set everything up and run the main job on example-state, in ./demo"
@@ -15,6 +15,7 @@ help:
 	@echo "make check     formatting, lint, types and the floors"
 	@echo "make bench     measure"
 	@echo "make exercise  long runs: a thousand changes to mirrors on bad networks (as root also in network namespaces)"
+	@echo "make faults    break it on purpose and count what it survives (FAULTS=... passes options, as '--kind kill --trials 1000')"
 	@echo "make lock      pin the dependencies anew (needs uv)"
 	@echo "make clean     remove what the other targets have made"
 	@echo "PYTHON=... chooses the interpreter (now $(PYTHON))"
@@ -56,6 +57,9 @@ bench: .venv/.ready-dev
 exercise: .venv/.ready-dev
 	@$(BIN)/python tests/exercise/mirrors.py
 	@$(BIN)/python tests/exercise/networks.py
+
+faults: .venv/.ready-dev
+	@PYTHONPATH=tests $(BIN)/python -m faults --resume faults.jsonl $(FAULTS)
 
 lock:
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \

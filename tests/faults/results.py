@@ -1,0 +1,70 @@
+"""The results of trials: a file of JSON lines that a later run goes on with, and the scoreboard made of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from faults.kinds import Outcome, Result, Trial
+
+COLUMNS = (Outcome.SURVIVED, Outcome.TORN, Outcome.LOST, Outcome.DOUBLED, Outcome.STUCK, Outcome.ERROR)
+
+
+class Results:
+    """A results file, and what it holds already."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Read what an earlier run left there; the last line may have been cut short with it."""
+        self._path = path
+        self.all: list[Result] = []
+        if path is not None and path.exists():
+            kept = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in kept if line.endswith("\n")]
+            if len(whole) < len(kept):
+                path.write_text("".join(whole), encoding="utf-8")
+            self.all = [Result.from_json(json.loads(line)) for line in whole]
+        self._done = Counter(result.trial for result in self.all)
+
+    def left(self, trials: Iterable[Trial]) -> list[Trial]:
+        """Return the trials that have not been run yet."""
+        done = self._done.copy()
+        found = []
+        for trial in trials:
+            if done[trial] > 0:
+                done[trial] -= 1
+            else:
+                found.append(trial)
+        return found
+
+    def add(self, result: Result) -> None:
+        """Keep a result."""
+        self.all.append(result)
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(result.as_json(), ensure_ascii=False) + "\n")
+
+
+def scoreboard(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """Return the rows of the scoreboard: kind, trials, faults that struck, and how often each outcome came."""
+    rows = []
+    for kind in dict.fromkeys(r.trial.kind for r in results):
+        mine = [r for r in results if r.trial.kind == kind]
+        rows.append((kind, *_counted(mine)))
+    return rows
+
+
+def markdown(results: Sequence[Result], command: str) -> str:
+    """Return the scoreboard as a Markdown table, with the median time of a trial and the seeds."""
+    head = ("kind", "trials", "faults struck", *map(str, COLUMNS))
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in scoreboard(results)]
+    seconds = sum(r.seconds for r in results)
+    lines += ["", f"Made by `{command}`; {seconds / 60:.0f} minutes of trials."]
+    return "\n".join(lines) + "\n"
+
+
+def _counted(results: Sequence[Result]) -> tuple[str, ...]:
+    outcomes = Counter(r.outcome for r in results)
+    return (f"{len(results):,}", f"{sum(r.hit for r in results):,}", *(f"{outcomes[c]:,}" for c in COLUMNS))

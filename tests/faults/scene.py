@@ -1,0 +1,149 @@
+"""One trial: a copy of a home, a journey under a fault, faulty recoveries, a last one without, and a check."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from faults.ground import JOURNEYS, Before, Broken, Ground, Heal, Journey, at_work, check
+from faults.kinds import Outcome, Result, Trial
+from faults.processes import Note, Told, forked
+from stateguard import faults
+from stateguard.errors import StateguardError
+from stateguard.host.home import Home
+from transition.setting import copied
+
+_LATE_SECONDS = 60.0
+
+
+class Struck:
+    """How a fault is brought about: ``arm`` in the process it strikes, ``beside`` in the one that watches it."""
+
+    def arm(self, fault: str) -> None:
+        """Arm a fault at a named point."""
+        faults.arm(fault)
+
+    def beside(self, fault: str) -> Callable[[int], None]:
+        """Return what is done beside the process, given its number."""
+        del fault
+        return lambda _: None
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where trials of one worker are played: its grounds, made when they are first needed."""
+
+    grounds: dict[int, Ground] = field(default_factory=dict)
+
+    def ground(self, room: Path) -> Ground:
+        """Return this process's ground; forked workers never share one, for agents are known by it."""
+        if os.getpid() not in self.grounds:
+            self.grounds = {os.getpid(): Ground(room.parent / f"ground-{os.getpid()}")}
+        return self.grounds[os.getpid()]
+
+
+STAGE = Stage()
+
+
+def play(trial: Trial, room: Path, struck: Struck) -> Result:
+    """Play one trial.
+
+    The first fault strikes the journey, each further one the recovery after it; then a recovery without a fault must
+    bring everything back.
+    """
+    began = time.monotonic()
+    ground, journey = STAGE.ground(room), JOURNEYS[trial.journey]
+    template, before = ground.template(trial.journey)
+    home = copied(template, room)
+    hit, noted = False, ()
+    try:
+        for number, fault in enumerate(trial.faults or ("",)):
+            told = _under(home, journey if number == 0 else None, before, struck, fault)
+            noted += told.noted
+            if number == 0:
+                hit = told.signal == signal.SIGKILL or bool(told.value)
+            if told.late or (told.problem and told.signal == 0):
+                return _result(trial, began, Outcome.STUCK, told.problem or "it did not end in time", hit=hit)
+        told = forked(lambda note: _verdict(home, journey, before, noted, note), _LATE_SECONDS)
+        outcome, detail = told.value or (Outcome.STUCK, told.problem or "the last recovery did not end")
+        return _result(trial, began, outcome, detail, hit=hit)
+    finally:
+        ground.clear()
+
+
+def points(journey_name: str, room: Path) -> list[tuple[str, int]]:
+    """Return every named point that a journey passes, with which passage of it that is."""
+    ground = STAGE.ground(room)
+    template, before = ground.template(journey_name)
+    home, journey = copied(template, room), JOURNEYS[journey_name]
+
+    def work(note: Note) -> list[str]:
+        names: list[str] = []
+        if not journey.begins:
+            faults.record(names)
+        with at_work(home) as setting:
+            faults.record(names)
+            journey.begin(setting.guard, before, note)
+            faults.record(None)
+        return names
+
+    try:
+        told = forked(work, _LATE_SECONDS)
+        assert not told.problem, told.problem
+        return numbered(told.value)
+    finally:
+        ground.clear()
+        shutil.rmtree(home.root)
+
+
+def numbered(names: Sequence[str]) -> list[tuple[str, int]]:
+    """Return each name with how often it has come by then."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append((name, seen[name]))
+    return found
+
+
+def _under(home: Home, journey: Journey | None, before: Before, struck: Struck, fault: str) -> Told:
+    """Let a guard begin a journey, or only recover, under a fault; its value says whether an error came out of it."""
+
+    def work(note: Note) -> bool:
+        try:
+            if journey is None or not journey.begins:
+                struck.arm(fault)
+                with at_work(home):
+                    return False
+            with at_work(home) as setting:
+                struck.arm(fault)
+                journey.begin(setting.guard, before, note)
+                faults.arm(None)
+        except (StateguardError, OSError):
+            return True
+        finally:
+            faults.arm(None)
+        return False
+
+    return forked(work, _LATE_SECONDS, struck.beside(fault))
+
+
+def _verdict(home: Home, journey: Journey, before: Before, noted: tuple[Any, ...], note: Note) -> tuple[Outcome, str]:
+    with at_work(home) as setting:
+        if isinstance(journey, Heal):
+            journey.begin(setting.guard, before, note)  # what a guard at work does next
+        try:
+            reached = check(setting, journey, before, noted)
+        except Broken as error:
+            return error.outcome, error.what
+    return Outcome.SURVIVED, reached
+
+
+def _result(trial: Trial, began: float, outcome: Outcome, detail: str, *, hit: bool) -> Result:
+    return Result(trial, outcome, time.monotonic() - began, "" if outcome is Outcome.SURVIVED else detail, hit)
