@@ -99,7 +99,7 @@ def revoke(ctx: click.Context, number: str, reason: str | None) -> None:
 
 
 def _verdict(baseline: dict[str, Any]) -> str:
-    words = [w for w in ("revoked", "suspect") if baseline[w]]
+    words = [w for w in ("revoked", "suspect", "thinned") if baseline[w]]
     return ", ".join([*words, *([] if baseline["valid"] else ["INVALID: " + "; ".join(baseline["problems"])])])
 
 

@@ -18,7 +18,9 @@ def command(ctx: click.Context, operation: int) -> None:
     detail = document.get("detail", {})
     text = lines(document)
     text += [f"file {line(path)}" for path in detail.get("files", [])]
-    if detail.get("backup"):
+    if detail.get("backup") and not document["backup_kept"]:
+        text.append("displaced content: not kept any more, see retention in guard.yaml")
+    elif detail.get("backup"):
         captured = home_of(ctx).captured
         text.append(f"displaced content: git --git-dir {captured} show {detail['backup'][:10]}:PATH")
     show(ctx, document, text)

@@ -14,6 +14,7 @@ from stateguard.config.document import Document
 from stateguard.config.fields import Period, Positive, Required, Size, Strict, Text, check
 from stateguard.config.mirror import MirrorModel, unique
 from stateguard.config.problem import InvalidDocument, Problem
+from stateguard.config.retention import RetentionModel
 from stateguard.config.runtime import EMBEDDED, Runtime, runtime_settings, runtime_text
 from stateguard.config.yaml import load
 from stateguard.model.mirror import MirrorSpec
@@ -97,6 +98,7 @@ class HostModel(Strict):
     reserve: Size = 64 * MIB
     logs: LogsModel = LogsModel()
     scrub: ScrubModel = ScrubModel()
+    retention: RetentionModel = RetentionModel()
     mirrors: list[MirrorModel] | None = None
 
     @field_validator("mirrors")
@@ -125,6 +127,7 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         log_keep=model.logs.keep,
         scrub_every_seconds=model.scrub.every,
         scrub_percent=model.scrub.percent,
+        retention=model.retention.settings(),
         signatures=Signatures(model.require_signed_commits),
         mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
         runtime=runtime_settings(model.runtime),

@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
-from stateguard.host.clock import boot_seconds
+from stateguard.host.clock import boot_seconds, wall_seconds
 from stateguard.host.logs import failure, log
 from stateguard.live.scan import Captured
 from stateguard.state import trees
-from stateguard.state.snapshot import baseline_ref, running_ref
+from stateguard.state.snapshot import Line, baseline_ref, close_line, line_to, running_ref
 from stateguard.transition.archive import GivesWay
 
 _LONG_SECONDS = 3600.0
+_LINE_SNAPSHOTS = 100
+_LINE_SECONDS = 86400.0
+"""Snapshots hang in lines of at most so many, begun at most so long ago: retention lets go of whole lines."""
 
 
 class Capture:
@@ -25,6 +28,7 @@ class Capture:
         self._seen = Captured()
         self._kept_stamp: int | None = None
         self._changed_at: float | None = None
+        self._line: tuple[str, Line] | None = None
         self.failed = ""
 
     def look(self) -> Captured:
@@ -62,9 +66,29 @@ class Capture:
         revision = guard.applied
         paths = guard.archive.all(revision, revision, urgent=self._urgent)
         number = guard.baselines.highest()
-        line = running_ref(number)
-        before = captured.ref(line) or captured.ref(baseline_ref(number))
+        line, since = running_ref(number), captured.ref(baseline_ref(number))
+        last = captured.ref(line)
+        before = last or since
         if before is not None and captured.commit(before).tree == trees.tree_id(paths):
             return
+        if last is not None and self._full(last, since):
+            close_line(captured, number)
+            last, before = None, since
         commit = guard.archive.write(paths, line, f"Complete state at {revision}\n", [before] if before else [])
+        self._line = (commit, self._longer(last))
         log("kept what agents wrote", snapshot=commit, since_baseline=number)
+
+    def _full(self, last: str, since: str | None) -> bool:
+        """Say whether a line of snapshots has become long or old; after a start it is counted once."""
+        if self._line is None or self._line[0] != last:
+            self._line = (last, line_to(self._guard.captured, last, since))
+        line = self._line[1]
+        return line.snapshots >= _LINE_SNAPSHOTS or wall_seconds() - line.began_at >= _LINE_SECONDS
+
+    def _longer(self, last: str | None) -> Line:
+        """Return the line that has one snapshot more now, made now."""
+        now = wall_seconds()
+        if last is None or self._line is None:
+            return Line(1, now, now)
+        line = self._line[1]
+        return Line(line.snapshots + 1, line.began_at, now)

@@ -15,6 +15,7 @@ from stateguard.guard.commands.desk import Desk
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.cycle import Cycle
 from stateguard.guard.eject import refuse_ejected
+from stateguard.guard.maintenance import Maintenance
 from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
 from stateguard.guard.recover import recover
@@ -99,6 +100,7 @@ class Daemon:
         self._instruments = Instruments(guard, pulse)
         self._keeper = Keeper(guard.mirrors)
         self._scrub = Scrub(guard)
+        self._maintenance = Maintenance(guard, self._occupied)
         self._cycle = Cycle(guard, self._applies, self._watcher, self._scrub, lambda: self.worker.waiting > 0)
         self._server = Server(guard.home.socket, application(self._desk, self.worker), self._is_agent)
 
@@ -121,6 +123,7 @@ class Daemon:
             self._server.stop()
             self._watcher.stop()
             self._scrub.stop()
+            self._maintenance.stop()
             log("stopped; the agents stay running")
 
     def _begin(self) -> None:
@@ -130,6 +133,7 @@ class Daemon:
         started = self._guard.start_missing()
         self._watcher.start()
         self._scrub.start()
+        self._maintenance.start()
         if recovered or started:
             log("caught up", recovered=recovered, started=started)
 
@@ -142,6 +146,7 @@ class Daemon:
             self._guard.wake.clear()
             self._watchdog.beat(self._patience())
             worked = self.worker.run_waiting()
+            self._maintenance.between()
             if self._stop.is_set():
                 return
             if woken or worked or boot_seconds() >= next_turn:
@@ -166,6 +171,7 @@ class Daemon:
         """Take note that a step of a transition begins."""
         plan = operation.plan
         self._watchdog.beat(max(map(self._patience, {plan.source, plan.target} if plan else {""})))
+        self._maintenance.step_aside()
         self.worker.progress(operation, step)
 
     def _patience(self, revision: str = "") -> float:
@@ -180,6 +186,10 @@ class Daemon:
     def _told_to_stop(self) -> None:
         self._stop.set()
         self._guard.wake.set()
+
+    def _occupied(self) -> bool:
+        """Say whether a command or a transition runs, or waits."""
+        return self.worker.busy or self.worker.waiting > 0 or self._busy_with() is not None
 
     def _busy_with(self) -> int | None:
         current = self._guard.operations.engine.current

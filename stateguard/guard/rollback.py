@@ -61,6 +61,9 @@ def choose(guard: Guard, parameters: dict[str, Any]) -> Choice:
         raise UsageProblemError(message, next_step="quarantine comes with a later version") from error
     if conversations is Conversations.RESTORE and baseline is None:
         raise UsageProblemError("conversations can only be restored from a baseline", next_step="name baseline/N")
+    if conversations is Conversations.RESTORE and baseline is not None and baseline.thinned:
+        message = f"the conversations of baseline/{target.baseline} are not kept any more: retention thinned it"
+        raise RefusedError(message, next_step="leave out --conversations restore, or see: stateguard baseline list")
     return Choice(target, baseline, _only(guard, target, parameters.get("agents") or []), conversations)
 
 

@@ -36,6 +36,7 @@ class Baseline:
     """A baseline as it stands in the repository, with the verdict on it.
 
     ``key`` is the fingerprint of the signer's key. Warnings are what is worth knowing of one that holds.
+    ``thinned``: retention let go of its complete state; what is on main, its desired state, is still there.
     """
 
     statement: Statement
@@ -46,6 +47,7 @@ class Baseline:
     warnings: tuple[str, ...] = ()
     suspect: bool = False
     revoked: bool = False
+    thinned: bool = False
 
     @property
     def valid(self) -> bool:
@@ -74,6 +76,7 @@ class Baseline:
             "valid": self.valid,
             "suspect": self.suspect,
             "revoked": self.revoked,
+            "thinned": self.thinned,
             "problems": list(self.problems),
             "warnings": list(self.warnings),
         }

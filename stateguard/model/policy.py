@@ -9,6 +9,7 @@ from enum import StrEnum
 from stateguard.model.agent import AgentSpec, Channel, Probe
 from stateguard.model.ceiling import SHIPPED_CEILING, Ceiling
 from stateguard.model.mirror import MirrorSpec
+from stateguard.model.retention import Retention
 from stateguard.model.runtime import Embedded, RuntimeSettings
 from stateguard.model.size import MIB
 
@@ -120,6 +121,7 @@ class HostSettings:
     log_keep: int = 3
     scrub_every_seconds: float = 86400.0
     scrub_percent: int = 5
+    retention: Retention = field(default_factory=Retention)
     mirrors: tuple[MirrorSpec, ...] = ()
     signatures: Signatures = Signatures.NONE
     runtime: RuntimeSettings = field(default_factory=Embedded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS baseline (
     suspect INTEGER NOT NULL DEFAULT 0, revoked TEXT)"""
 _SIGNERS = """CREATE TABLE IF NOT EXISTS baseline_signer (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL)"""
+_THINNED = "CREATE TABLE IF NOT EXISTS baseline_thinned (number INTEGER PRIMARY KEY, at TEXT NOT NULL)"
 _TAG = re.compile(re.escape(BASELINE_TAGS) + r"([1-9][0-9]{0,17})", re.ASCII)
 """The one name of a number: without leading zeros, and no larger than SQLite can keep."""
 
@@ -62,7 +63,7 @@ class Signer:
 
 
 class Baselines:
-    """Owner of ``refs/tags/baseline/*`` and of the tables ``baseline`` and ``baseline_signer``."""
+    """Owner of ``refs/tags/baseline/*`` and of the tables whose names begin with ``baseline``."""
 
     def __init__(
         self, places: Places, audit: Audit, key: PublicKey, signing: Callable[[], SigningKey], people: People
@@ -70,7 +71,7 @@ class Baselines:
         """``key`` is pinned: confirmed baselines are by it; ``signing`` loads the private one; ``people`` approve."""
         self._places, self._audit, self._key, self._signing, self._people = places, audit, key, signing, people
         self._proofs: dict[tuple[str, str], Proof] = {}
-        places.database.create(_TABLE, _SIGNERS)
+        places.database.create(_TABLE, _SIGNERS, _THINNED)
 
     def elsewhere(self, repository: Repository, captured: Repository) -> Baselines:
         """Return the same judgment over copies of the two repositories; nothing may be created there."""
@@ -97,9 +98,9 @@ class Baselines:
         places = self._places
         number = next_number(self.highest(), tuple(self._tags()))
         previous = self._newest()
-        parent = [previous.statement.snapshot] if previous else []
         message = f"Complete state of baseline/{number}\n"
-        snapshot = write_snapshot(places.captured, paths, baseline_ref(number), message, wall_seconds(), parent)
+        # Without a parent, so that each can be let go by itself; the statement says which baseline came before.
+        snapshot = write_snapshot(places.captured, paths, baseline_ref(number), message, wall_seconds(), [])
         statement = Statement(
             repository=places.identity,
             tag=f"baseline/{number}",
@@ -198,6 +199,8 @@ class Baselines:
     def verify(self, number: int, pace: Callable[[], None] = lambda: None) -> tuple[str, ...]:
         """Return what is wrong with a baseline, after reading every byte of it; nothing means it holds.
 
+        Of one that was thinned, what is left is read: its statement and its desired state.
+
         ``pace`` is called between two objects.
 
         Raises:
@@ -210,7 +213,7 @@ class Baselines:
         for what, path, commit, expected in (
             ("desired state", places.repository.path, s.revision, s.desired_fingerprint),
             ("complete state", places.captured.path, s.snapshot, s.fingerprint),
-        ):
+        )[: 1 if baseline.thinned else 2]:
             try:
                 found = fingerprint.full(path, Repository(path).commit(commit).tree, pace)
             except StateguardError as error:
@@ -236,6 +239,17 @@ class Baselines:
     def suspect(self, number: int) -> None:
         """Mark a baseline whose state may have been bad already when it was signed."""
         self._places.database.execute("UPDATE baseline SET suspect=1 WHERE number=?", (number,))
+
+    def thinned(self, numbers: Iterable[int]) -> None:
+        """Note that the complete state of baselines is let go; their statements and desired states stay.
+
+        Raises:
+            StorageError: the database could not be written.
+        """
+        database = self._places.database
+        with database.transaction():
+            for number in numbers:
+                database.execute("INSERT OR IGNORE INTO baseline_thinned VALUES (?, ?)", (number, now_text()))
 
     def _newest(self) -> Baseline | None:
         return next((b for b in self._newest_first() if b.valid), None)
@@ -273,7 +287,11 @@ class Baselines:
             warnings=proof.warnings,
             suspect=bool(row and row["suspect"]),
             revoked=row is not None and row["revoked"] is not None,
+            thinned=self._is_thinned(number),
         )
+
+    def _is_thinned(self, number: int) -> bool:
+        return self._places.database.row("SELECT 1 FROM baseline_thinned WHERE number=?", (number,)) is not None
 
     def _signer(self, number: int, grade: Grade) -> Signer:
         """Return who signed a baseline when it was accepted; a confirmed one is the guard's, whatever is noted."""

@@ -29,6 +29,8 @@ class Watermarks:
         self._database = database
         database.create(*_TABLES)
         self._last: dict[str, tuple[int, Mark]] | None = None
+        self.changes = 0
+        """Grows whenever marks were made through this object."""
 
     def mark(self, seen: Mapping[str, Entry], read: Read, force: Force, at: str, operation: int | None = None) -> int:
         """Mark the files that changed since their last mark; returns how many those were.
@@ -47,7 +49,18 @@ class Watermarks:
                 if content is not None:
                     made[path] = self._write(content, read, watermark.first(path, content, force, at, operation))
         last.update(made)
+        self.changes += 1
         return len(made)
+
+    def needed(self) -> list[str]:
+        """Return the blobs, the ends of generations, in which the lines of a replaced file may be found again."""
+        rows = self._database.rows(
+            "SELECT DISTINCT digest FROM watermark WHERE id IN (SELECT id FROM (SELECT max(id) AS id, row_number()"
+            " OVER (PARTITION BY path ORDER BY max(id) DESC) AS back FROM watermark GROUP BY path, generation)"
+            " WHERE back<=?) ORDER BY digest",
+            (_GENERATIONS_BACK,),
+        )
+        return [r["digest"] for r in rows]
 
     def paths(self) -> list[str]:
         """Return every path that was ever marked, sorted."""

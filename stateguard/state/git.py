@@ -40,6 +40,53 @@ _PLAIN = (
     "transfer.fsckObjects=true",
 )
 
+_FRUGAL = (
+    "pack.threads=1",
+    "pack.windowMemory=64m",
+    "pack.deltaCacheSize=16m",
+    "core.packedGitWindowSize=8m",
+    "core.packedGitLimit=48m",
+    "core.deltaBaseCacheLimit=16m",
+    "core.bigFileThreshold=24m",
+    "repack.writeBitmaps=false",
+    "repack.updateServerInfo=false",
+    "maintenance.auto=false",
+    "gc.auto=0",
+)
+"""What keeps git small: its defaults take a gigabyte for a repository of a million objects."""
+
+_IDLE = """\
+ulimit -d "$1" || exit
+shift
+! command -v ionice >/dev/null || set -- ionice -c 3 "$@"
+exec nice -n 9 "$@"
+"""
+_DATA_KIB = 160 * 1024
+"""The most of its own memory that git may have in the background. The parts of files that it maps come on top."""
+
+
+def git_idle(repository: Path, *argv: str, cancel: command.Cancel, deadline_seconds: float) -> command.Done:
+    """Run a git command in the background: at the lowest priority, in bounded memory, never outliving this process.
+
+    Raises:
+        StorageError: it cannot be started, or failed.
+    """
+    frugal = [word for setting in _FRUGAL for word in ("-c", setting)]
+    program = ("git", "--git-dir", str(repository), *frugal, *argv)
+    try:
+        done = command.run_tethered(
+            ("/bin/sh", "-c", _IDLE, "idle", str(_DATA_KIB), *program),
+            cancel=cancel,
+            environment=command.clean_environment(_SAFE),
+            deadline_seconds=deadline_seconds,
+        )
+    except OSError as error:
+        raise _missing(error) from error
+    if done.status:
+        message = f"git {argv[0]} in {repository.name} ended with status {done.status}: {_reason(done.errors)}"
+        raise StorageError(message, changed="nothing was lost; the repository only stays larger than it need be")
+    return done
+
 
 def git_afar(repository: Path, *argv: str, cancel: command.Cancel, deadline_seconds: float) -> command.Done:
     """Run a git command that speaks with another host, as the user who runs the guard: with their keys and helpers.

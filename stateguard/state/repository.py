@@ -124,6 +124,9 @@ class Repository:
         self.path = path
         self._quarantine = quarantine
         self._local = threading.local()
+        self._renewals = 0
+        self.moves = 0
+        """Grows whenever refs were moved through this object."""
 
     @classmethod
     def create(cls, path: Path, *, served: bool) -> Repository:
@@ -143,8 +146,8 @@ class Repository:
         Raises:
             StorageError: there is no repository.
         """
-        found = getattr(self._local, "handle", None)
-        if found is None:
+        found, renewals = getattr(self._local, "handle", None), self._renewals
+        if found is None or self._local.renewals != renewals:
             try:
                 found = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
             except pygit2.GitError as error:
@@ -152,8 +155,12 @@ class Repository:
                 raise StorageError(message) from error
             if self._quarantine is not None:
                 found.odb.add_disk_alternate(str(self._quarantine))
-            self._local.handle = found
+            self._local.handle, self._local.renewals = found, renewals
         return found
+
+    def renew(self) -> None:
+        """Let every thread open the repository anew: a handle would hold on to packs that were taken away."""
+        self._renewals += 1
 
     def ref(self, name: str) -> str | None:
         """Return the object id that a ref names, or None; a symbolic ref that leads nowhere names none.
@@ -204,6 +211,7 @@ class Repository:
             for what, value in (("NAME", "stateguard"), ("EMAIL", "guard@localhost"))
         }
         git(self.path, "update-ref", "--stdin", stdin="\n".join(lines).encode(), extra=identity)
+        self.moves += 1
 
     def resolve(self, text: str) -> str:
         """Return the id of the commit that a revision names.

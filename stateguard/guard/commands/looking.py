@@ -12,6 +12,7 @@ from stateguard.guard.rollback import choose, planned
 from stateguard.host.clock import moment
 from stateguard.model.moment import parse_rfc3339
 from stateguard.record.history import Question, history, show
+from stateguard.state.snapshot import backup_ref
 from stateguard.trust.keys import load_pinned
 
 
@@ -59,7 +60,9 @@ def _since(text: str) -> float:
 
 
 def _show(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
-    return show(desk.guard.books.audit, int(parameters["operation"]))
+    number = int(parameters["operation"])
+    kept = desk.guard.captured.ref(backup_ref(number)) is not None
+    return show(desk.guard.books.audit, number) | {"backup_kept": kept}
 
 
 def _incident_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:

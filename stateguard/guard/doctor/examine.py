@@ -17,6 +17,7 @@ CHECKS: dict[str, Check] = {
     "live": places.live,
     "space": space.space,
     "reserve": space.reserve,
+    "growth": space.growth,
     "clock": machine.clock,
     "watches": machine.watches,
     "open-files": machine.open_files,

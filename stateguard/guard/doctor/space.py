@@ -8,9 +8,11 @@ from stateguard.guard.doctor.finding import Finding, Mending, Subject, note, ok,
 from stateguard.host.home import Home
 from stateguard.host.space import Space, keep_reserve, reserved_bytes, space_at
 from stateguard.model.size import MIB
+from stateguard.state.upkeep import extent, occupied_bytes
 from stateguard.text.words import size
 
 _LEAST_BYTES, _ENOUGH_BYTES = 100 * MIB, 1024 * MIB
+_MANY_LOOSE, _MANY_PACKS = 20_000, 1000
 _LEAST_INODES, _ENOUGH_INODES = 1000, 20000
 
 
@@ -58,3 +60,19 @@ def reserve(subject: Subject) -> Iterator[Finding]:
 
 def _setting_aside(home: Home, wanted: int) -> Mending:
     return lambda: keep_reserve(home.reserve, wanted)
+
+
+def growth(subject: Subject) -> Iterator[Finding]:
+    """Look how large the repositories are and in how many pieces they lie."""
+    if subject.home is None:
+        return
+    for path in (subject.home.repository, subject.home.captured):
+        if not (path / "objects").is_dir():
+            continue  # another check says so
+        found = extent(path)
+        message = f"{path.name}: {size(occupied_bytes(path))} in {found.packs} packs and {found.loose} loose objects"
+        if found.loose > _MANY_LOOSE or found.packs > _MANY_PACKS:
+            mend = "let a guard run, which puts them together; its log says if it cannot"
+            yield warning("growth", f"{message}: that makes git slow", mend)
+        else:
+            yield ok("growth", message)
