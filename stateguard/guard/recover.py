@@ -7,10 +7,11 @@ from stateguard.guard.adopt import carry_out
 from stateguard.guard.applies import Applies, quiet
 from stateguard.guard.candidates import drop_candidates
 from stateguard.guard.compose import Guard
-from stateguard.host.logs import log
+from stateguard.host.logs import failure, log
 from stateguard.model.transition import Conversations, Outcome
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
+from stateguard.state.locks import free_locks
 from stateguard.transition.journal import Operation
 from stateguard.transition.prepare import Wish
 
@@ -18,9 +19,12 @@ from stateguard.transition.prepare import Wish
 def recover(guard: Guard, applies: Applies) -> list[int]:
     """Finish or undo what was interrupted; returns the operations concerned.
 
+    What blocks git since a power cut, or since a git process was killed, is cleared first.
+
     Raises:
         StateguardError: storage does not allow it.
     """
+    _free_locks(guard)
     recovered: list[int] = []
     while left := [o for o in guard.books.journal.unfinished() if not _belongs_to_apply(o)]:
         operation = left[0]
@@ -32,6 +36,14 @@ def recover(guard: Guard, applies: Applies) -> list[int]:
         recovered.append(operation.id)
     drop_candidates(guard)
     return recovered
+
+
+def _free_locks(guard: Guard) -> None:
+    for repository in (guard.repository, guard.captured):
+        try:
+            free_locks(repository.path)
+        except OSError:
+            failure("a lock that a killed git left could not be removed", repository=repository.path.name)
 
 
 def way_of(operation: Operation) -> Back:
