@@ -1,4 +1,4 @@
-"""Lock files that a git process left when it was killed: nothing would ever free them, and no ref could be moved again."""
+"""Lock files that git left when it was killed: nothing would ever free them, and no ref could be moved again."""
 
 from __future__ import annotations
 

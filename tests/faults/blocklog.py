@@ -1,8 +1,9 @@
 """A disk image whose every write is kept in order: what lay on the disk at any moment of a power cut.
 
-The image is a file served by this module over FUSE; a loop device on it is the disk. The kernel's file system writes its
-blocks here, and asks for a flush wherever it needs one, so the log of writes and flushes tells what a disk may hold after
-the power went at any moment: all writes so far, or, with a volatile cache, all up to the last flush and any of the later.
+The image is a file served by this module over FUSE; a loop device on it is the disk. The kernel's file system writes
+its blocks here, and asks for a flush wherever it needs one, so the log of writes and flushes tells what a disk may hold
+after the power went at any moment: all writes so far, or, with a volatile cache, all up to the last flush and any of
+the later.
 
 Source of the protocol: linux/include/uapi/linux/fuse.h, version 7.31.
 """
@@ -148,9 +149,9 @@ def read_log(path: Path) -> list[Write]:
 
 
 def surviving(writes: list[Write], cut: int, chance: random.Random | None = None) -> list[Write]:
-    """Return what of the first ``cut`` records is on the disk: with ``chance``, a volatile cache loses some of the rest.
+    """Return what of the first ``cut`` records is on the disk: with ``chance``, a volatile cache loses some of them.
 
-    What was written before the last flush is always there. Of what came later, each sector of 4 KiB is there or not.
+    What was written before the last flush is always there. Of what came later, each block of 4 KiB is there or not.
     """
     before = writes[:cut]
     last = max((n for n, write in enumerate(before) if write.offset is None), default=-1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,6 @@ from stateguard.state.git import git
 from transition.setting import Setting, founded
 
 
-
 @dataclass(frozen=True, slots=True)
 class Noted:
     """Something that was acknowledged, and how many records the log of the disk had by then."""
@@ -35,7 +33,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run wrote to its disk, and what it acknowledged; it was about the records from ``begun`` to ``ended``."""
+    """What one run wrote to its disk, and what it acknowledged; it was about records ``begun`` to ``ended``."""
 
     image: Path
     before: Before
@@ -173,7 +171,7 @@ def _judge(home: Home, before: Before, noted: tuple[Noted, ...], name: str) -> t
     return Outcome.SURVIVED, reached
 
 
-def _demand(guard: Guard, what: str, value: Any) -> None:
+def _demand(guard: Guard, what: str, value: Any) -> None:  # noqa: ANN401 - each kind of fact has its own
     if what == "audit":
         head = guard.repository.ref(AUDIT)
         there = head is not None and guard.repository.has(value) and guard.repository.is_ancestor(value, head)
@@ -188,5 +186,3 @@ def _demand(guard: Guard, what: str, value: Any) -> None:
 def _require(holds: object, outcome: Outcome, what: str) -> None:
     if not holds:
         raise Broken(outcome, what)
-
-

@@ -32,7 +32,9 @@ class FileSystem:
 FILE_SYSTEMS = {
     fs.name: fs
     for fs in (
-        FileSystem("ext4", 48, ("mkfs.ext4", "-q", "-b", "4096", "-E", "lazy_itable_init=1,lazy_journal_init=1"), "loop"),
+        FileSystem(
+            "ext4", 48, ("mkfs.ext4", "-q", "-b", "4096", "-E", "lazy_itable_init=1,lazy_journal_init=1"), "loop"
+        ),
         FileSystem(
             "ext4-noauto",
             48,
@@ -105,7 +107,7 @@ def logged(
     if server == 0:
         try:
             blocklog.serve(device, image, log, counter)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - a forked process must not run on as its parent
             traceback.print_exc()
         finally:
             os._exit(0)

@@ -21,7 +21,7 @@ _LIMIT_SECONDS = 2 * DEADLINE_SECONDS
 
 
 class Daemon:
-    """One trial: a transition is begun, and after a share of the time that it takes (``kill@SHARE``) the daemon is killed.
+    """One trial: a transition is begun; after a share of the time that it takes (``kill@SHARE``) the daemon is killed.
 
     All trials of a worker strike the same running example, one after the other, as on a real host.
     """
@@ -91,7 +91,7 @@ class Daemon:
         _require(live in (old, new), Outcome.TORN, "the live file is neither the old nor the new one")
         moved = driver.main != main
         _require(moved == (live == new and new != old), Outcome.TORN, f"main moved: {moved}, but live does not say so")
-        # A person who was not answered asks; one who was told that it is done, or that it was refused, was told the truth.
+        # Of a rollback a person may get no answer, and asks; a pusher's git waits for the next guard.
         true = told == moved if trial.journey != "rollback" else not told or moved
         _require(true, Outcome.LOST, f"{said}: told {told}, main moved: {moved}")
         _require(trial.journey != "failing" or not moved, Outcome.TORN, "a state that fails is on main")

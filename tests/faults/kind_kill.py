@@ -34,6 +34,9 @@ class Kill:
         """Run one."""
         return play(trial, room, Struck())
 
+    def close(self) -> None:
+        """Nothing is left: a worker's grounds lie in the directory that its caller removes."""
+
     def _endless(self, seed: int) -> Iterator[Trial]:
         rng = random.Random(seed)
         every = [(j, f"{name}:{nth}:{action}") for j, name, nth in passages() for action in self.actions()]

@@ -1,4 +1,4 @@
-"""Power cuts on ext4, ext4 without delayed-allocation guesses, and xfs; also with a disk cache that loses, and twice."""
+"""Power cuts on ext4 (also without its guesses at what to flush) and xfs; also with a cache that loses, and twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from faults.kinds import Outcome, Result, Trial
 _CUTS_PER_RUN = 12
 _TWICE = 0.2
 _HOWS = ("cut", "ack", "lossy")
-"""At any record; right after something was acknowledged; and at any record, with a cache that loses what was not flushed."""
+"""At any record; right after something was acknowledged; at any record, and what was not flushed may be lost."""
 
 
 class Power:

@@ -108,6 +108,10 @@ class Kind(Protocol):
         """Run a trial in a directory of its own, which the caller removes, or keeps if it was not survived."""
         ...
 
+    def close(self) -> None:
+        """End and remove what trials of this process have left for the next ones."""
+        ...
+
 
 def reproduce(trial: Trial) -> str:
     """Return the command that runs a trial again."""

@@ -63,6 +63,8 @@ class Workers:
                 sending.send_bytes(json.dumps(self._one(trial, room).as_json()).encode())
                 shutil.rmtree(room, ignore_errors=True)
                 reap()
+            for kind in self._kinds.values():
+                kind.close()
             status = 0
         except BaseException:  # noqa: BLE001 - a forked process must not run on as its parent
             traceback.print_exc()

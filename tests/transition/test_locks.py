@@ -1,0 +1,17 @@
+"""A power cut, or whatever kills a git process, may leave a lock: it must not stop what comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from transition.journeys import Apply, check
+from transition.setting import CHANGE, Setting
+
+
+def test_a_lock_left_by_a_crash_does_not_stop_the_next_guard(copies: Callable[[], Setting]) -> None:
+    journey = Apply(copies())
+    for name in ("refs/stateguard/audit", "refs/heads/main"):
+        (journey.setting.home.repository / f"{name}.lock").write_text("")
+    journey.setting.restart()
+    assert journey.setting.push(journey.setting.commit(CHANGE)).accepted
+    assert check(journey) == "new"
