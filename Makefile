@@ -14,7 +14,8 @@ help:
 	@echo "make test      set everything up, run all checks and the whole test suite"
 	@echo "make check     formatting, lint, types and the floors"
 	@echo "make bench     measure"
-	@echo "make exercise  long runs: a thousand changes to mirrors on bad networks (as root also in network namespaces)"
+	@echo "make exercise  long runs: a thousand changes to mirrors on bad networks (as root also in network namespaces),"
+	@echo "               ten thousand snapshots with maintenance beside"
 	@echo "make faults    break it on purpose and count what it survives (FAULTS=... passes options, as '--kind kill --trials 1000')"
 	@echo "make lock      pin the dependencies anew (needs uv)"
 	@echo "make clean     remove what the other targets have made"
@@ -57,6 +58,7 @@ bench: .venv/.ready-dev
 exercise: .venv/.ready-dev
 	@$(BIN)/python tests/exercise/mirrors.py
 	@$(BIN)/python tests/exercise/networks.py
+	@$(BIN)/python tests/exercise/snapshots.py
 
 faults: .venv/.ready-dev
 	@PYTHONPATH=tests $(BIN)/python -m faults --resume faults.jsonl $(FAULTS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from typing import Any
 
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
@@ -40,6 +41,12 @@ _DEADLINE_SECONDS = 3600.0
 _CALM_SECONDS = 60.0
 _MANY = Extent(loose=2000, packs=40)
 """More pieces than these are put together at once, whatever the time."""
+
+
+def done_last(guard: Guard) -> dict[str, Any] | None:
+    """Return when maintenance was done last, and the bytes that each repository occupied then; None if it never was."""
+    kept = guard.store.marked(MARK) or {}
+    return {"at": kept["at"], "bytes": kept["bytes"]} if "at" in kept else None
 
 
 class Maintenance:

@@ -56,6 +56,8 @@ class Background:
             CalledOffError: it did not end by itself.
             StorageError: it failed.
         """
+        if self.cancel.cancelled:
+            raise CalledOffError
         done = git_idle(repository, *argv, cancel=self.cancel, deadline_seconds=self.deadline_seconds)
         if done.status is None:
             raise CalledOffError

@@ -9,11 +9,13 @@ import pytest
 
 from driving import Driver, git, sh
 from helpers import eventually
+from mirror.setting import bare
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.maintenance import MARK, Maintenance
 from stateguard.guard.retention import let_go
-from stateguard.host.clock import wall_seconds
+from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.home import Home
+from stateguard.model.baseline import Grade
 from stateguard.model.condition import Severity
 from stateguard.model.incident import IncidentState
 from stateguard.state.snapshot import (
@@ -25,7 +27,7 @@ from stateguard.state.snapshot import (
     running_ref,
     write_snapshot,
 )  # fmt: skip
-from stateguard.state.upkeep import CalledOffError
+from stateguard.state.upkeep import CalledOffError, Extent, extent
 
 RETENTION = """
 retention:
@@ -127,21 +129,24 @@ def kept(made: Kept) -> Iterator[Kept]:
 def test_confirmed_baselines_are_thinned_and_said_to_be(kept: Kept) -> None:
     for _ in range(5):
         kept.baseline()
-    old = kept.guard.baselines.get(1).statement.snapshot
+    baselines, old = kept.guard.baselines, kept.guard.baselines.get(1).statement.snapshot
+    assert kept.status()["maintenance"] is None
     kept.turn()
     assert kept.refs_below("snapshots/") == {baseline_ref(n) for n in (3, 4, 5)}
     assert not kept.guard.captured.has(old)
-    found = {b["number"]: b for b in kept.ask("baseline", "list")["baselines"]}
-    assert [n for n, b in sorted(found.items()) if b["thinned"]] == [1, 2]
-    assert all(b["valid"] for b in found.values())
-    assert kept.ask("baseline", "verify")["valid"]
-    assert "thinned" in kept.must("baseline", "list")
-    entry = kept.ask("audit", "log", "--limit", "1")["entries"][0]
+    assert {b.statement.number: b.thinned for b in baselines.all()} == {1: True, 2: True, 3: False, 4: False, 5: False}
+    assert all(b.usable for b in baselines.all())
+    assert [baselines.verify(n) for n in range(1, 6)] == [()] * 5
+    entry = next(kept.guard.books.audit.newest_first())
     assert (entry["kind"], entry["body"]["baselines"]) == ("retention", [1, 2])
-    assert kept.ask("audit", "verify")["valid"]
     error = kept.refused("rollback", "baseline/1", "--conversations", "restore", "--yes", status=1)
     assert "thinned" in error["message"]
     assert kept.ask("plan", "baseline/1")["target"]
+    found = kept.status()["maintenance"]
+    assert set(found["bytes"]) == {"captured.git", "repo.git"}
+    assert all(size > 0 for size in found["bytes"].values())
+    assert found["at"] <= now_text()
+    assert kept.must("baseline", "list").count("thinned") == 2
 
 
 def test_an_approved_one_stays_for_ever(kept: Kept) -> None:
@@ -152,10 +157,10 @@ def test_an_approved_one_stays_for_ever(kept: Kept) -> None:
     for _ in range(4):
         kept.baseline()
     kept.turn()
-    found = {b["number"]: b for b in kept.ask("baseline", "list")["baselines"]}
-    assert found[1]["grade"] == "approved"
-    assert [n for n, b in sorted(found.items()) if b["thinned"]] == [2]
-    assert kept.ask("baseline", "verify")["valid"]
+    found = {b.statement.number: b for b in kept.guard.baselines.all()}
+    assert found[1].statement.grade is Grade.APPROVED
+    assert [n for n, b in sorted(found.items()) if b.thinned] == [2]
+    assert kept.guard.baselines.verify(1) == ()
 
 
 def test_one_that_an_incident_may_need_stays(kept: Kept) -> None:
@@ -232,6 +237,41 @@ def test_nothing_is_done_while_somebody_waits_and_later_it_is(kept: Kept) -> Non
     assert len(kept.refs_below("snapshots/baseline/")) == 3
 
 
+def test_a_trusted_mirror_drops_the_same_and_stays_in_sync(kept: Kept) -> None:
+    place = bare(kept.root / "mirror.git")
+    settings, mirror = kept.home / "guard.yaml", f"mirrors: [{{name: m, url: '{place}', trusted: true}}]"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("mirrors: []", mirror), encoding="utf-8")
+    for _ in range(4):
+        kept.baseline()
+    kept.snapshot(running_ref(4))
+    kept.must("mirror", "sync")
+    kept.turn()
+    kept.must("mirror", "sync")
+    (mirror,) = kept.ask("mirror", "status")["mirrors"]
+    assert mirror["state"] == "IN_SYNC"
+    there = git(place, "for-each-ref", "--format=%(refname)", "refs/captured").split()
+    here = git(kept.home / "captured.git", "for-each-ref", "--format=%(refname)").split()
+    assert there == [ref.replace("refs/", "refs/captured/", 1) for ref in here]
+    assert len([ref for ref in there if "/baseline/" in ref]) == 3
+    kept.must("mirror", "verify", "--complete")
+
+
+def test_a_step_of_a_transition_calls_it_off(kept: Kept) -> None:
+    kept.snapshot(running_ref(0))
+    before = extent(kept.guard.captured.path)
+
+    def a_transition_begins() -> bool:
+        maintenance.step_aside()  # when git is about to be started for it
+        return False
+
+    maintenance = Maintenance(kept.guard, a_transition_begins, many=Extent(0, 0))
+    with pytest.raises(CalledOffError):
+        maintenance.turn()
+    assert extent(kept.guard.captured.path) == before
+    Maintenance(kept.guard, lambda: False, many=Extent(0, 0)).turn()
+    assert extent(kept.guard.captured.path) == Extent(0, 1)
+
+
 def test_a_home_interrupted_between_the_refs_and_the_objects_is_released_later(kept: Kept) -> None:
     for _ in range(4):
         kept.baseline()
@@ -251,6 +291,6 @@ def test_a_running_guard_does_it_by_itself(kept: Kept) -> None:
     kept.start(health="")
     captured = kept.home / "captured.git"
     eventually(lambda: git(captured, "cat-file", "-t", snapshot, check=False) == "", 60)
-    kept.wait(lambda s: s["guard"]["running"])
-    assert kept.ask("baseline", "list")["baselines"][-1]["thinned"]
-    assert "problem" not in {f["level"] for f in kept.ask("doctor")["findings"] if f["check"] == "growth"}
+    kept.wait(lambda s: s["guard"]["running"] and s["maintenance"])
+    found = {f["check"]: f["level"] for f in kept.ask("doctor")["findings"]}
+    assert found["growth"] == "ok"

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pygit2
 import pytest
 from pygit2.enums import ObjectType
 
@@ -95,6 +96,20 @@ def test_packs_stay_few_however_many_are_made(captured: Repository) -> None:
         assert extent(captured.path).packs <= 5
     assert git(captured.path, "rev-list", "--count", "refs/x") == "36"
     assert whole(captured)
+
+
+def test_a_hundred_packs_of_one_snapshot_each_become_few(captured: Repository) -> None:
+    for number in range(100):
+        batch = pygit2.PackBuilder(captured.handle)
+        blob = captured.handle.create_blob(text(number))
+        batch.add(blob)
+        batch.write(str(captured.path / "objects" / "pack"))
+    git(captured.path, "prune-packed", "-q")
+    assert extent(captured.path) == Extent(0, 100)
+    consolidate(captured, background())
+    assert extent(captured.path).packs <= 2
+    assert captured.blob(str(blob)) == text(99)
+    assert git(captured.path, "count-objects", "-v").splitlines()[2] == "in-pack: 100"
 
 
 def test_a_handle_opened_before_reads_what_came_after(captured: Repository) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from stateguard.guard import view
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, duration
+from stateguard.guard.maintenance import done_last
 from stateguard.guard.mirrors import mirrors_document
 from stateguard.guard.rollback import choose, planned
 from stateguard.host.clock import moment
@@ -18,7 +19,8 @@ from stateguard.trust.keys import load_pinned
 
 def _status(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
     mirrors = mirrors_document(desk.guard)
-    return view.status(desk.guard, pid=desk.pid) | {"conditions": desk.conditions(), "mirrors": mirrors}
+    beside = {"conditions": desk.conditions(), "mirrors": mirrors, "maintenance": done_last(desk.guard)}
+    return view.status(desk.guard, pid=desk.pid) | beside
 
 
 def _fingerprint(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
