@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from stateguard.errors import StateguardError
+from stateguard.errors import StateguardError, StorageError
 from stateguard.guard.compose import Guard
 from stateguard.guard.retention import hold_marked, let_go
 from stateguard.host.clock import boot_seconds, moment, now_text
 from stateguard.host.command import Cancel
 from stateguard.host.logs import failure, log
+from stateguard.host.space import space_at
 from stateguard.model.moment import Moment
+from stateguard.model.size import MIB
 from stateguard.state.repository import Repository
 from stateguard.state.upkeep import (
     Background,
@@ -30,6 +32,7 @@ from stateguard.state.upkeep import (
     release,
     sweep,
 )  # fmt: skip
+from stateguard.text.words import size
 
 MARK = "maintenance"
 """Under this name the store keeps when maintenance was done last, and how large the repositories were then."""
@@ -39,6 +42,7 @@ _SHORTEST_SECONDS = 1.0
 _RETRY_SECONDS = 300.0
 _DEADLINE_SECONDS = 3600.0
 _CALM_SECONDS = 60.0
+_SPARE_BYTES = 64 * MIB
 _MANY = Extent(loose=2000, packs=40)
 """More pieces than these are put together at once, whatever the time."""
 
@@ -52,9 +56,14 @@ def done_last(guard: Guard) -> dict[str, Any] | None:
 class Maintenance:
     """The thread that does it."""
 
-    def __init__(self, guard: Guard, busy: Callable[[], bool], many: Extent = _MANY) -> None:
-        """``busy`` says whether the guard works on something that people wait for; meanwhile this rests."""
-        self._guard, self._busy, self._many = guard, busy, many
+    def __init__(
+        self, guard: Guard, busy: Callable[[], bool], many: Extent = _MANY, spare_bytes: int = _SPARE_BYTES
+    ) -> None:
+        """``busy`` says whether the guard works on something that people wait for; meanwhile this rests.
+
+        More pieces than ``many`` are put together. ``spare_bytes`` of the disk are always left.
+        """
+        self._guard, self._busy, self._many, self._spare_bytes = guard, busy, many, spare_bytes
         self._stop = threading.Event()
         self._cancel = Cancel()
         self._wish = _Wish()
@@ -104,6 +113,7 @@ class Maintenance:
         for repository in repositories:
             before = extent(repository.path)
             if before.loose > many.loose or before.packs > many.packs:
+                self._require_room(repository)
                 began = boot_seconds()
                 consolidate(repository, self._background())
                 after = extent(repository.path)
@@ -118,11 +128,25 @@ class Maintenance:
         if not gone and not owed:
             return True
         guard.store.mark(MARK, (guard.store.marked(MARK) or {}) | {"owed": True})
+        self._require_room(guard.captured)
         hold_marked(guard)
         work = Release(guard.captured, lambda: (guard.captured.moves, guard.watermarks.changes))
         done = release(work, self._background(), self._calmly)
         log("let go", baselines=list(gone.baselines), backups=len(gone.backups), snapshots=gone.snapshots, done=done)
         return done
+
+    def _require_room(self, repository: Repository) -> None:
+        """Refuse to begin what may need as much disk as there is in the repository, for a while.
+
+        Raises:
+            StorageError: there is not so much; what is left is for the guard's own work.
+        """
+        needed, free = occupied_bytes(repository.path) + self._spare_bytes, space_at(repository.path).free_bytes
+        if free < needed:
+            message = (
+                f"maintenance of {repository.path.name} needs {size(needed)} for a while, and {size(free)} are free"
+            )
+            raise StorageError(message, next_step="free space on that disk")
 
     def _done(self, since: Moment, repositories: Iterable[Repository], *, owed: bool) -> None:
         sizes = {repository.path.name: occupied_bytes(repository.path) for repository in repositories}

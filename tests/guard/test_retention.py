@@ -10,6 +10,7 @@ import pytest
 from driving import Driver, git, sh
 from helpers import eventually
 from mirror.setting import bare
+from stateguard.errors import StorageError
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.maintenance import MARK, Maintenance
 from stateguard.guard.retention import let_go
@@ -270,6 +271,14 @@ def test_a_step_of_a_transition_calls_it_off(kept: Kept) -> None:
     assert extent(kept.guard.captured.path) == before
     Maintenance(kept.guard, lambda: False, many=Extent(0, 0)).turn()
     assert extent(kept.guard.captured.path) == Extent(0, 1)
+
+
+def test_a_disk_that_is_nearly_full_is_left_to_the_guard(kept: Kept) -> None:
+    kept.snapshot(running_ref(0))
+    before = extent(kept.guard.captured.path)
+    with pytest.raises(StorageError, match=r"needs .* for a while"):
+        Maintenance(kept.guard, lambda: False, many=Extent(0, 0), spare_bytes=2**60).turn()
+    assert extent(kept.guard.captured.path) == before
 
 
 def test_a_home_interrupted_between_the_refs_and_the_objects_is_released_later(kept: Kept) -> None:
