@@ -18,6 +18,9 @@ from stateguard.model.agent import AgentSpec
 VARIABLE = "STATEGUARD_AGENT"
 """Environment variable that marks an agent: ``<home's id>:<name>:<start of the specification's digest>``."""
 
+REVISION = "STATEGUARD_REVISION"
+"""Environment variable with the commit that an agent was started from: known even if its guard died at once."""
+
 _LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -69,8 +72,8 @@ class Child:
         os.close(self.pidfd)
 
 
-def spawn(spec: AgentSpec, live: Path, log: Path, mark: str) -> Child:
-    """Start an agent in the live directory, its output appended to a log.
+def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str) -> Child:
+    """Start an agent of a revision in the live directory, its output appended to a log.
 
     Raises:
         ProgramError: its program cannot be executed.
@@ -79,7 +82,7 @@ def spawn(spec: AgentSpec, live: Path, log: Path, mark: str) -> Child:
     if not spec.command:
         message = "its agent.yaml names no command, which the embedded runtime needs"
         raise ProgramError(message)
-    environment = clean_environment(dict(spec.environment)) | {VARIABLE: mark}
+    environment = clean_environment(dict(spec.environment)) | {VARIABLE: mark, REVISION: revision}
     output = _open_log(log)
     try:
         process = subprocess.Popen(

@@ -14,7 +14,7 @@ from pathlib import Path
 from stateguard import faults
 from stateguard.agents.attach import Candidate, candidates, require_attachable
 from stateguard.agents.board import Board
-from stateguard.agents.child import Child, ProgramError, began_at, describe, spawn, take_over
+from stateguard.agents.child import REVISION, Child, ProgramError, began_at, describe, spawn, take_over
 from stateguard.agents.ending import end, end_all, remains, tell
 from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out, strays
 from stateguard.agents.known import Known
@@ -26,7 +26,7 @@ from stateguard.errors import AgentsError, NotFoundError, RefusedError
 from stateguard.host.clock import boot_id, boot_seconds, wall_seconds
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
-from stateguard.host.process import alive, ancestors
+from stateguard.host.process import alive, ancestors, variables_of
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
 
@@ -247,9 +247,8 @@ class ProcessRuntime:
         agent.left, agent.stopping = None, False
         digest = spec_digest(spec)
         try:
-            child = spawn(
-                spec, self._live, self._log(spec.name), f"{self._identity}:{spec.name}:{digest[:MARK_DIGITS]}"
-            )
+            mark = f"{self._identity}:{spec.name}:{digest[:MARK_DIGITS]}"
+            child = spawn(spec, self._live, self._log(spec.name), mark, agent.revision)
         except ProgramError as error:
             self._failed(agent, spec, None, str(error))
             return
@@ -270,7 +269,8 @@ class ProcessRuntime:
         if child and entry:
             agent.runs_as(child, entry.revision, entry.started_at, attached=entry.attached)
         elif child:
-            agent.runs_as(child, "", began_at(child.identity), attached=False)
+            revision = variables_of(child.pid, {REVISION}).get(REVISION, "")
+            agent.runs_as(child, revision, began_at(child.identity), attached=False)
         self._board.show(agent.status())
         return self._entry(agent, child, spec_digest(spec)) if child else None
 

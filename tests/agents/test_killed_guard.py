@@ -130,7 +130,7 @@ def test_a_lost_registry_doubles_nothing(setting: Setting, guard: Guard, after: 
     runtime = after()
     runtime.adopt({"a": spec()})
     found = runtime.statuses()["a"]
-    assert (found.state, {found.pid: "a"}, found.running) == (AgentState.RUNNING, before, "")
+    assert (found.state, {found.pid: "a"}, found.running) == (AgentState.RUNNING, before, "r1")
     assert found.started_at
     assert abs(found.started_at - registry.stat().st_mtime) < 30
     runtime.start(spec(), "r2")
@@ -147,6 +147,7 @@ def test_a_guard_killed_while_starting_doubles_nothing(
     runtime = after()
     runtime.adopt({"a": spec()})
     assert {s.pid: n for n, s in runtime.statuses().items()} == before
+    assert {s.running for s in runtime.statuses().values()} == {"r1"}
     runtime.start(spec(), "r1")
     assert leaders(setting) == before
 
