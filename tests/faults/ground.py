@@ -134,13 +134,13 @@ class Ground:
         self._plain = founded(plain, content or files())
         self.identity = read_identity(self._plain)
 
-    def template(self, journey: str) -> tuple[Home, Before]:
+    def template(self, name: str, journey: Journey) -> tuple[Home, Before]:
         """Return the home from which a journey begins, its agents stopped, and what is known of it."""
-        if journey not in self._homes:
-            place = self.root / journey
+        if name not in self._homes:
+            place = self.root / name
             place.mkdir()
-            self._homes[journey] = self._make(JOURNEYS[journey], copied(self._plain, place))
-        return self._homes[journey]
+            self._homes[name] = self._make(journey, copied(self._plain, place))
+        return self._homes[name]
 
     def _make(self, journey: Journey, home: Home) -> tuple[Home, Before]:
         setting = Setting(home)

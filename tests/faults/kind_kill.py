@@ -12,6 +12,9 @@ from faults.ground import JOURNEYS
 from faults.kinds import Result, Trial
 from faults.scene import Struck, play, points
 
+KILLED_ONLY = ("agents.spawned",)
+"""Points where nothing can fail in earnest: the guard can only be killed there."""
+
 _RECOVERY_POINTS = 60
 """About so many points does a recovery pass."""
 

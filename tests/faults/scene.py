@@ -25,9 +25,25 @@ _LATE_SECONDS = 60.0
 class Struck:
     """How a fault is brought about: ``arm`` in the process it strikes, ``beside`` in the one that watches it."""
 
+    def __init__(self) -> None:
+        """Strike nothing yet."""
+        self._passed: list[str] = []
+        self._fault = ""
+
     def arm(self, fault: str) -> None:
         """Arm a fault at a named point."""
+        self._passed, self._fault = list[str](), fault
+        faults.record(self._passed)
         faults.arm(fault)
+
+    def came(self) -> bool:
+        """Say, in the process it was to strike, whether the fault came."""
+        name, _, rest = self._fault.partition(":")
+        return bool(name) and self._passed.count(name) >= int(rest.partition(":")[0])
+
+    def seen(self) -> bool:
+        """Say, in the process that watched, whether the fault came."""
+        return False
 
     def beside(self, fault: str) -> Callable[[int], None]:
         """Return what is done beside the process, given its number."""
@@ -39,27 +55,28 @@ class Struck:
 class Stage:
     """Where trials of one worker are played: its grounds, made when they are first needed."""
 
-    grounds: dict[int, Ground] = field(default_factory=dict)
+    grounds: dict[Path, Ground] = field(default_factory=dict)
 
     def ground(self, room: Path) -> Ground:
         """Return this process's ground; forked workers never share one, for agents are known by it."""
-        if os.getpid() not in self.grounds:
-            self.grounds = {os.getpid(): Ground(room.parent / f"ground-{os.getpid()}")}
-        return self.grounds[os.getpid()]
+        root = room.parent / f"ground-{os.getpid()}"
+        if root not in self.grounds:
+            self.grounds = {root: Ground(root)}
+        return self.grounds[root]
 
 
 STAGE = Stage()
 
 
-def play(trial: Trial, room: Path, struck: Struck) -> Result:
+def play(trial: Trial, room: Path, struck: Struck, journey: Journey | None = None) -> Result:
     """Play one trial.
 
     The first fault strikes the journey, each further one the recovery after it; then a recovery without a fault must
-    bring everything back.
+    bring everything back. ``journey`` is one that is not in the table of journeys.
     """
     began = time.monotonic()
-    ground, journey = STAGE.ground(room), JOURNEYS[trial.journey]
-    template, before = ground.template(trial.journey)
+    ground, journey = STAGE.ground(room), journey or JOURNEYS[trial.journey]
+    template, before = ground.template(trial.journey, journey)
     home = copied(template, room)
     hit, noted = False, ()
     try:
@@ -67,7 +84,7 @@ def play(trial: Trial, room: Path, struck: Struck) -> Result:
             told = _under(home, journey if number == 0 else None, before, struck, fault)
             noted += told.noted
             if number == 0:
-                hit = told.signal == signal.SIGKILL or bool(told.value)
+                hit = told.signal == signal.SIGKILL or bool(told.value) or struck.seen()
             if told.late or (told.problem and told.signal == 0):
                 return _result(trial, began, Outcome.STUCK, told.problem or "it did not end in time", hit=hit)
         told = forked(lambda note: _verdict(home, journey, before, noted, note), _LATE_SECONDS)
@@ -80,8 +97,9 @@ def play(trial: Trial, room: Path, struck: Struck) -> Result:
 def points(journey_name: str, room: Path) -> list[tuple[str, int]]:
     """Return every named point that a journey passes, with which passage of it that is."""
     ground = STAGE.ground(room)
-    template, before = ground.template(journey_name)
-    home, journey = copied(template, room), JOURNEYS[journey_name]
+    journey = JOURNEYS[journey_name]
+    template, before = ground.template(journey_name, journey)
+    home = copied(template, room)
 
     def work(note: Note) -> list[str]:
         names: list[str] = []
@@ -113,14 +131,14 @@ def numbered(names: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _under(home: Home, journey: Journey | None, before: Before, struck: Struck, fault: str) -> Told:
-    """Let a guard begin a journey, or only recover, under a fault; its value says whether an error came out of it."""
+    """Let a guard begin a journey, or only recover, under a fault; its value says whether the fault struck."""
 
     def work(note: Note) -> bool:
         try:
             if journey is None or not journey.begins:
                 struck.arm(fault)
                 with at_work(home):
-                    return False
+                    return struck.came()
             with at_work(home) as setting:
                 struck.arm(fault)
                 journey.begin(setting.guard, before, note)
@@ -129,7 +147,7 @@ def _under(home: Home, journey: Journey | None, before: Before, struck: Struck, 
             return True
         finally:
             faults.arm(None)
-        return False
+        return struck.came()
 
     return forked(work, _LATE_SECONDS, struck.beside(fault))
 

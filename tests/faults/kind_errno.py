@@ -1,0 +1,63 @@
+"""I/O errors: at named points, at raw system calls of the guard, at those of git, and writes that end half-way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from faults.calls import AtCall, calls_of, strace_missing
+from faults.kind_kill import KILLED_ONLY, passages
+from faults.kinds import Result, Trial
+from faults.scene import Struck, play
+
+ERRORS = ("EIO", "ENOSPC", "EMFILE", "EDQUOT")
+_SHARE_OF_CALLS = 0.4
+_LONGEST_FILE_BYTES = 1200
+
+
+class Errno:
+    """Storage refuses: the guard goes on, puts back or says so, and whatever it left is brought back afterwards."""
+
+    name, default, counts = "errno", 100, True
+
+    def available(self) -> str:
+        """Return nothing: without strace only the named points are tried."""
+        return ""
+
+    def trials(self, seed: int, number: int) -> Iterable[Trial]:
+        """Return every passage with every error, shuffled, and errors at system calls between them."""
+        return islice(self._endless(seed), number)
+
+    def run(self, trial: Trial, room: Path) -> Result:
+        """Run one."""
+        return play(trial, room, AtCall(room) if "call=" in trial.faults[0] else Struck())
+
+    def _endless(self, seed: int) -> Iterator[Trial]:
+        rng = random.Random(seed)
+        named = [(j, f"{n}:{k}:{a}") for j, n, k in passages() if n not in KILLED_ONLY for a in ("eio", "enospc")]
+        calls = [] if strace_missing() else calls_of()
+        rng.shuffle(named)
+        for journey, fault in named:
+            yield Trial(self.name, journey, (fault,), seed)
+            while calls and rng.random() < _SHARE_OF_CALLS:
+                yield self._at_call(rng, calls, seed)
+        while True:
+            if calls and rng.random() < 2 * _SHARE_OF_CALLS:
+                yield self._at_call(rng, calls, seed)
+            else:
+                journey, fault = rng.choice(named)
+                again = f"*:{rng.randint(1, 60)}:{rng.choice(('eio', 'enospc', 'kill'))}"
+                yield Trial(self.name, journey, (fault, again), seed)
+
+    def _at_call(self, rng: random.Random, calls: list[tuple[str, str, int]], seed: int) -> Trial:
+        journey, call, nth = rng.choice(calls)
+        if rng.random() < 0.1:
+            return Trial(self.name, journey, (f"call=file:{rng.randint(1, _LONGEST_FILE_BYTES)}:short",), seed)
+        if rng.random() < 0.3:
+            return Trial(self.name, journey, (f"call=git.{call}:{rng.randint(1, 12)}:{rng.choice(ERRORS)}",), seed)
+        return Trial(self.name, journey, (f"call={call}:{nth}:{rng.choice(ERRORS)}",), seed)
+
+
+KIND = Errno()
