@@ -102,6 +102,7 @@ class ProcessRuntime:
                 if gone and not self._closed:
                     self._registry.remove([name])
                 self._board.show(agent.status())
+            faults.point("agents.stopped")
         self._board.tell()
         return gone
 

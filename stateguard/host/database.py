@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from stateguard import __version__
+from stateguard import __version__, faults
 from stateguard.errors import StorageError
 from stateguard.host.clock import now_text
 
@@ -89,10 +89,11 @@ class Database:
             self.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite itself rolls some of them back
+                    self._connection.execute("ROLLBACK")
                 raise
-            self.execute("COMMIT")
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Run one statement; returns the row id of an insert, else the number of rows touched.
@@ -102,8 +103,9 @@ class Database:
         """
         with self._lock:
             try:
+                faults.point("database.execute")
                 cursor = self._connection.execute(statement, values)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 message = f"{self._path}: {error}"
                 raise StorageError(message, next_step="check the space left on the disk") from error
             return int(cursor.lastrowid or 0) if statement.lstrip().upper().startswith("INSERT") else cursor.rowcount

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pygit2
 from pygit2.enums import ObjectType
 
+from stateguard import faults
 from stateguard.errors import NotFoundError, StorageError
 from stateguard.host.clock import utc_offset_minutes
 from stateguard.host.logs import warn
@@ -212,6 +213,7 @@ class Repository:
             for who in ("AUTHOR", "COMMITTER")
             for what, value in (("NAME", "stateguard"), ("EMAIL", "guard@localhost"))
         }
+        faults.point("repository.move")
         asked = "\n".join(lines).encode()
         try:
             git(self.path, "update-ref", "--stdin", stdin=asked, extra=identity)
@@ -220,6 +222,7 @@ class Repository:
                 raise
             git(self.path, "update-ref", "--stdin", stdin=asked, extra=identity)
         self.moves += 1
+        faults.point("repository.moved")
 
     def _unlocked(self) -> bool:
         """Say whether a git that was killed had left locks here, which are gone now."""
@@ -307,6 +310,7 @@ class Repository:
             StorageError: the disk refused.
         """
         try:
+            faults.point("repository.write")
             return str(self.handle.write(kind, content))
         except (pygit2.GitError, OSError) as error:
             message = f"{self.path.name} cannot be written: {error}"

@@ -16,7 +16,6 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -83,7 +82,9 @@ def attach(pid: int, options: list[str], output: str = "/dev/null") -> None:
     if not _stopped(pid):
         return
     # It ends with the process that it traces, and is reaped as an orphan's child is.
-    subprocess.Popen(["strace", "-qq", "-o", output, "-p", str(pid), *options], stderr=subprocess.DEVNULL)
+    silent = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
+    argv = ["strace", "-qq", "-o", output, "-p", str(pid), *options]
+    os.posix_spawnp("strace", argv, os.environ, file_actions=[silent])
     give_up_at = time.monotonic() + _ATTACH_SECONDS
     while b"TracerPid:\t0\n" in Path(f"/proc/{pid}/status").read_bytes():
         if time.monotonic() > give_up_at:

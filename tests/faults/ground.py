@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ response: {confirm_window: 30s, soak: 15m, heal_after: 0s, rollbacks_per_day: 90
 sections:
   config: {heal: enforce}
 """
+
+_SHOWN_SECONDS = 3.0
 
 TOOL = "#!/bin/sh\n"
 
@@ -304,13 +307,23 @@ def check(setting: Setting, journey: Journey, before: Before, noted: tuple[Any, 
     reached = _state(guard, before)
     _kept(guard, before)
     _told(guard, journey, reached, noted)
-    running = setting.running()
+    running = _running(setting)
     _require(running == sorted(set(running)), Outcome.DOUBLED, f"agents run twice: {running}")
     _require(running == sorted(guard.system.agents), Outcome.LOST, f"agents that run: {running}")
     labels = {s.running for s in guard.runtime.statuses().values()}
     _require(labels == {guard.applied}, Outcome.TORN, f"agents run {labels}, live is {guard.applied}")
     _require(not leftovers(setting.home), Outcome.TORN, f"temporary files are left: {leftovers(setting.home)}")
     return reached
+
+
+def _running(setting: Setting) -> list[str]:
+    """Return which agents run; the kernel shows the mark of one that has just been started a moment later."""
+    give_up_at = time.monotonic() + _SHOWN_SECONDS
+    while True:
+        running = setting.running()
+        if running == sorted(setting.guard.system.agents) or time.monotonic() > give_up_at:
+            return running
+        time.sleep(0.01)
 
 
 def _state(guard: Guard, before: Before) -> str:

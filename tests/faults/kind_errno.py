@@ -30,6 +30,9 @@ class Errno:
         """Return every passage with every error, shuffled, and errors at system calls between them."""
         return islice(self._endless(seed), number)
 
+    def close(self) -> None:
+        """Leave nothing: everything lies in the directory that the caller removes."""
+
     def run(self, trial: Trial, room: Path) -> Result:
         """Run one."""
         return play(trial, room, AtCall(room) if "call=" in trial.faults[0] else Struck())

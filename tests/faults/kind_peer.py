@@ -51,6 +51,9 @@ class Peer:
             # One in a thousandth of the whole run: which of its kind it is, is decided when the run was listened to.
             yield Trial(self.name, tool, (f"call={call}:{rng.randint(1, 1000)}:kill",), seed)
 
+    def close(self) -> None:
+        """Leave nothing: everything lies in the directory that the caller removes."""
+
     def run(self, trial: Trial, room: Path) -> Result:
         """Run one."""
         began = time.monotonic()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from faults.kind_kill import KIND as KILL
-from faults.kinds import Outcome, Result, Trial
+from faults.calls import strace_missing
+from faults.kind_control import KIND as CONTROL, WRITERS
+from faults.kind_errno import KIND as ERRNO
+from faults.kind_kill import KIND as KILL, passages
+from faults.kind_syscall import KIND as SYSCALL
+from faults.kinds import Kind, Outcome, Result, Trial
 from faults.results import Results, scoreboard
+from stateguard.model.transition import StepName
+
+ROOT = Path(__file__).resolve().parents[2]
 
 DOUBLE = Trial("kill", "apply", ("journal.begun:4:kill", "*:9:kill"))
 
@@ -37,3 +45,44 @@ def test_results_are_gone_on_with_where_they_were_cut_short(tmp_path: Path) -> N
     assert again.all == results.all
     assert again.left([DOUBLE, DOUBLE]) == [DOUBLE]
     assert scoreboard(again.all) == [("kill", "1", "1", "0", "1", "0", "0", "0", "0")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (ERRNO, "errno/rollback/repository.move:2:enospc/1"),
+        (ERRNO, "errno/apply/call=git.fsync:1:EIO/1"),
+        (ERRNO, "errno/apply/call=file:900:short/1"),
+        (SYSCALL, "syscall/apply/call=renameat:3:kill/1"),
+        (SYSCALL, "syscall/rollback/call=git.rename:1:killboth:2/1"),
+    ],
+)
+def test_errors_and_kills_at_system_calls_are_survived(kind: Kind, text: str, tmp_path: Path) -> None:
+    if "call=" in text and strace_missing():
+        pytest.skip(strace_missing())
+    room = tmp_path / "room"
+    room.mkdir()
+    result = kind.run(Trial.parse(text), room)
+    assert (result.outcome, result.detail, result.hit) == (Outcome.SURVIVED, "", True)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_the_harness_finds_a_writer_that_is_broken(writer: str, tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    assert CONTROL.run(Trial("control", writer, ()), room).outcome is Outcome.SURVIVED
+
+
+ELSEWHERE = {"baseline.signed": "tests/record/test_baseline.py", "upgrade.step": "tests/upgrade/test_upgrade.py"}
+"""Points that no transition passes, with the test that strikes them."""
+
+
+def test_every_point_in_the_source_is_visited() -> None:
+    written = set()
+    for path in (ROOT / "stateguard").rglob("*.py"):
+        written |= set(re.findall(r"faults\.point\(f?\"([^\"]+)\"\)", path.read_text(encoding="utf-8")))
+    written = {n for n in written if "{" not in n} | {f"stage.{name}" for name in StepName}
+    for name, test in ELSEWHERE.items():
+        assert name in (ROOT / test).read_text(encoding="utf-8")
+    visited = {name for _, name, _ in passages()}
+    assert written - ELSEWHERE.keys() == visited
