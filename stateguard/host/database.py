@@ -91,7 +91,7 @@ class Database:
                 yield
                 self.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # SQLite itself rolls some of them back
+                with contextlib.suppress(sqlite3.Error):  # SQLite has rolled some of them back by itself
                     self._connection.execute("ROLLBACK")
                 raise
 
