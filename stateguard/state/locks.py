@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from stateguard.errors import StorageError
 from stateguard.host import files
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import warn
@@ -41,6 +42,24 @@ def free_locks(repository: Path) -> list[str]:
             warn("a lock that a killed git left was removed", repository=repository.name, lock=name)
             freed.append(name)
     return freed
+
+
+def despite_locks(repository: Path, work: Callable[[], object]) -> None:
+    """Do some work of git's, and once more if locks that a killed git left stood in its way.
+
+    Raises:
+        StorageError: git refused for another reason, or the locks cannot be removed.
+    """
+    try:
+        work()
+    except StorageError as error:
+        try:
+            freed = free_locks(repository)
+        except OSError as refusal:
+            raise error from refusal
+        if not freed:
+            raise
+        work()
 
 
 def _locks(repository: Path) -> dict[Path, _Held]:

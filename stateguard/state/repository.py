@@ -14,10 +14,9 @@ from pygit2.enums import ObjectType
 from stateguard import faults
 from stateguard.errors import NotFoundError, StorageError
 from stateguard.host.clock import utc_offset_minutes
-from stateguard.host.logs import warn
 from stateguard.model.identity import ZERO
 from stateguard.state.git import git, git_raw
-from stateguard.state.locks import free_locks
+from stateguard.state.locks import despite_locks
 
 pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)  # noqa: FBT003 - the library's own signature
 
@@ -215,22 +214,9 @@ class Repository:
         }
         faults.point("repository.move")
         asked = "\n".join(lines).encode()
-        try:
-            git(self.path, "update-ref", "--stdin", stdin=asked, extra=identity)
-        except StorageError:
-            if not self._unlocked():
-                raise
-            git(self.path, "update-ref", "--stdin", stdin=asked, extra=identity)
+        despite_locks(self.path, lambda: git(self.path, "update-ref", "--stdin", stdin=asked, extra=identity))
         self.moves += 1
         faults.point("repository.moved")
-
-    def _unlocked(self) -> bool:
-        """Say whether a git that was killed had left locks here, which are gone now."""
-        try:
-            return bool(free_locks(self.path))
-        except OSError as error:
-            warn("a lock that a killed git left cannot be removed", repository=self.path.name, error=str(error))
-            return False
 
     def resolve(self, text: str) -> str:
         """Return the id of the commit that a revision names.
