@@ -53,7 +53,7 @@ test: check
 	@.ci/coverage-pure $(BIN)/coverage
 
 bench: .venv/.ready-dev
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks --publish .
 
 exercise: .venv/.ready-dev
 	@$(BIN)/python tests/exercise/mirrors.py

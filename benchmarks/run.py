@@ -1,209 +1,79 @@
-"""Measure what the project promises, each against a peer in the same run.
-
-``make bench`` prints one line a figure. Absolute times depend on the machine; the ratios are what is promised.
-"""
+"""One run: which rows at which sizes, in a scratch directory that is removed afterwards."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import statistics
-import subprocess
-import sys
+import argparse
+import shutil
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stateguard.host.command import clean_environment
-from stateguard.model.tree import REGULAR, Entry
-from stateguard.state import fingerprint, trees
-from stateguard.state.repository import Repository
+from benchmarks import answers, example, inside, reactions, rollback
+from benchmarks.page import publish, shown
+from benchmarks.places import Scene
+from benchmarks.timing import Row, say
 
-ROUNDS = 5
-FILES = 2000
-
-
-def main() -> int:
-    """Run every measurement; the exit status says whether the promised ratios hold."""
-    held = [measure_fingerprint(), measure_system()]
-    return 0 if all(held) else 1
+_ROUNDS = 5
+_SIZES = (1_000, 10_000, 100_000)
 
 
-def measure_fingerprint() -> bool:
-    """Fingerprint a tree of which one file changed: ours, with its cache, against stock git."""
-    with tempfile.TemporaryDirectory() as scratch:
-        repository = Repository.create(Path(scratch) / "repo.git", served=False)
-        paths = {f"agents/a{n % 50}/f{n}.md": Entry(REGULAR, blob(repository, f"text {n}\n")) for n in range(FILES)}
-        cache = fingerprint.DigestCache()
-        fingerprint.incremental(repository, trees.build(repository, paths), cache)
-        ours, stock = [], []
-        for number in range(ROUNDS):
-            paths["agents/a0/f0.md"] = Entry(REGULAR, blob(repository, f"changed {number}\n"))
-            tree = trees.build(repository, paths)
-            found: list[str] = []
-            ours.append(timed(lambda t=tree, f=found: f.append(fingerprint.incremental(repository, t, cache))))
-            stock.append(timed(lambda t=tree, f=found: f.append(by_stock_git(repository.path, t, Path(scratch)))))
-            if found[0] != found[1]:
-                print(f"fingerprints disagree: {found}")
-                return False
-    return report(f"fingerprint, {FILES} files, one changed", ours, "stock git", stock, at_most=0.5)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, publish; the exit status says whether every gate holds."""
+    given = _arguments(argv)
+    sizes = [1_000] if given.quick else [n for n in _SIZES if n <= given.largest]
+    rounds = 1 if given.quick else given.rounds
+    root = Path(tempfile.mkdtemp(prefix="stateguard-bench-", dir=given.scratch))
+    rows: list[Row] = []
+    try:
+        for row in _rows(root, sizes, rounds, quick=given.quick):
+            print(shown(row), flush=True)
+            rows.append(row)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    if given.quick:
+        return 0
+    if given.publish:
+        publish(rows, given.publish)
+    missed = [row for row in rows if row.gate and not row.held]
+    for row in missed:
+        say(f"missed: {shown(row)}")
+    return 1 if missed else 0
 
 
-def blob(repository: Repository, text: str) -> str:
-    """Store a text."""
-    return str(repository.handle.create_blob(text.encode()))
-
-
-def by_stock_git(path: Path, tree: str, scratch: Path) -> str:
-    """Fingerprint a tree with git's fast-export and fast-import."""
-    who = {f"GIT_{w}_{f}": "bench@localhost" for w in ("AUTHOR", "COMMITTER") for f in ("NAME", "EMAIL")}
-    environment = clean_environment({**who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"})
-
-    def git(*argv: str, stdin: bytes = b"") -> bytes:
-        return subprocess.run(["git", *argv], env=environment, input=stdin, capture_output=True, check=True).stdout
-
-    commit = git("--git-dir", str(path), "commit-tree", tree, "-m", "x").decode().strip()
-    git("--git-dir", str(path), "update-ref", "refs/heads/bench", commit)
-    target = tempfile.mkdtemp(dir=scratch)
-    git("init", "-q", "--bare", "--object-format=sha256", target)
-    stream = git("--git-dir", str(path), "fast-export", "--full-tree", "refs/heads/bench")
-    git("--git-dir", target, "fast-import", "--quiet", stdin=stream)
-    return "sha256:" + git("--git-dir", target, "rev-parse", "refs/heads/bench^{tree}").decode().strip()
-
-
-def measure_system() -> bool:
-    """Crash an agent, and push a change that breaks one, on the running example."""
-    with tempfile.TemporaryDirectory() as scratch:
-        system = System(Path(scratch))
+def _rows(root: Path, sizes: Sequence[int], rounds: int, *, quick: bool) -> Iterator[Row]:
+    for files in sizes:
+        place = root / str(files)
+        place.mkdir()
+        scene = Scene(place, files)
         try:
-            system.begin()
-            crashes = [system.crash() for _ in range(ROUNDS)]
-            starts = [system.own_start() for _ in range(ROUNDS)]
-            backs = [system.broken_push() for _ in range(3)]
+            yield from _size(scene, rounds, quick=quick, tools=files == sizes[-1] and not quick)
         finally:
-            system.end()
-    print(
-        f"an agent killed until status shows it, one status call included: {shown(crashes)} (promised: at most 0.2 s)"
-    )
-    threshold = 3.0
-    beyond = [took - threshold for took in backs]
-    print(f"git push of a broken agent until git says no and all is well on the old state: {shown(backs)}")
-    print(f"  beyond the probe threshold of {threshold:.0f} s: {shown(beyond)} (promised: at most 3 s)")
-    print(f"  an agent's own start, by stateguard agent restart: {shown(starts)}")
-    return statistics.median(crashes) <= 0.2 and statistics.median(beyond) <= 3.0
+            scene.guarded.end()
+        shutil.rmtree(place)
+    if not quick:
+        yield from reactions.rows(root, rounds)
+        yield from example.rows(root, rounds)
 
 
-class System:
-    """The example under a running guard."""
-
-    def __init__(self, root: Path) -> None:
-        """Everything lies below ``root``."""
-        self.root, self.home, self.work = root, root / "home", root / "work"
-        self.daemon: subprocess.Popen[bytes] | None = None
-
-    def begin(self) -> None:
-        """Take the example under guard and start the daemon."""
-        self.run("example", str(self.root / "example"))
-        self.run("init", "--from", str(self.root / "example"), "--live", str(self.root / "live"), "--no-baseline")
-        log = (self.root / "guard.log").open("ab")
-        argv = [sys.executable, "-m", "stateguard", "--home", str(self.home), "run"]
-        self.daemon = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
-        self.wait(lambda s: s["guard"]["running"] and s["health"] == "HEALTHY")
-        self.git("clone", "-q", str(self.home / "repo.git"), str(self.work), cwd=self.root)
-
-    def end(self) -> None:
-        """Stop everything."""
-        self.run("--quiet", "agent", "stop", "--all")
-        if self.daemon is not None:
-            self.daemon.terminate()
-            self.daemon.wait(30)
-
-    def crash(self) -> float:
-        """Kill an agent; returns the seconds until the status shows that it is not running."""
-        before = self.agent("shopping")
-        os.kill(before["pid"], signal.SIGKILL)
-        began = time.monotonic()
-        while self.agent("shopping")["pid"] == before["pid"]:
-            continue
-        took = time.monotonic() - began
-        self.wait(lambda s: s["health"] == "HEALTHY")
-        self.run("agent", "restart", "shopping")
-        self.wait(lambda s: s["health"] == "HEALTHY")
-        return took
-
-    def own_start(self) -> float:
-        """Restart nutrition; returns the seconds until all is well."""
-        began = time.monotonic()
-        self.run("agent", "restart", "nutrition")
-        self.wait(lambda s: s["health"] == "HEALTHY")
-        return time.monotonic() - began
-
-    def broken_push(self) -> float:
-        """Push an agent that does not start; returns the seconds until all is well on the old state."""
-        spec = self.work / "agents/nutrition/agent.yaml"
-        good = spec.read_text(encoding="utf-8")
-        stamp = f'command: [python3, -c, "raise SystemExit({time.monotonic_ns() % 200 + 1})"]'
-        lines = [stamp if line.startswith("command:") else line for line in good.splitlines()]
-        spec.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        self.git("commit", "-qam", "break nutrition", cwd=self.work)
-        began = time.monotonic()
-        done = self.git("push", "-q", "origin", "HEAD:main", cwd=self.work, check=False)
-        self.wait(lambda s: s["health"] == "HEALTHY" and not s["transition"])
-        took = time.monotonic() - began
-        if done.returncode == 0:
-            message = "a broken agent was accepted"
-            raise RuntimeError(message)
-        self.git("reset", "-q", "--hard", "origin/main", cwd=self.work)
-        return took
-
-    def agent(self, name: str) -> dict[str, object]:
-        """Return what the status says of an agent."""
-        return next(a for a in self.status()["agents"] if a["name"] == name)
-
-    def status(self) -> dict[str, object]:
-        """Return the status."""
-        found: dict[str, object] = json.loads(self.run("--json", "status"))
-        return found
-
-    def wait(self, condition: Callable[[dict[str, object]], object]) -> None:
-        """Wait until the status fulfils a condition."""
-        give_up_at = time.monotonic() + 60
-        while not condition(self.status()):
-            if time.monotonic() > give_up_at:
-                message = "the system did not settle within 60 s"
-                raise RuntimeError(message)
-
-    def run(self, *words: str) -> str:
-        """Run a stateguard command."""
-        argv = [sys.executable, "-m", "stateguard", "--home", str(self.home), *words]
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-    def git(self, *words: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-        """Run git."""
-        who = {f"GIT_{w}_{f}": "bench@localhost" for w in ("AUTHOR", "COMMITTER") for f in ("NAME", "EMAIL")}
-        return subprocess.run(["git", *words], cwd=cwd, env={**os.environ, **who}, capture_output=True, check=check)
+def _size(scene: Scene, rounds: int, *, quick: bool, tools: bool) -> Iterator[Row]:
+    yield from answers.memory(scene, "after its start")
+    counts = [10] if quick else sorted({10, max(10, scene.files // 1000), scene.files // 100})
+    pair = scene.pair(counts[0], 1)
+    for turn, count in enumerate(counts, 1):
+        pair = scene.pair(count, turn) if turn > 1 else pair
+        yield from rollback.rows(scene, pair, count, rounds)
+        if count == max(10, scene.files // 1000) and tools:
+            yield from rollback.restored(scene, pair, min(3, rounds))
+    yield from answers.memory(scene, "after rollbacks")
+    yield from answers.rows(scene, rounds)
+    yield from inside.rows(scene, pair, rounds)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that some work takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def shown(values: list[float]) -> str:
-    """Return median and range in seconds."""
-    return f"{statistics.median(values):.3f} s (from {min(values):.3f} to {max(values):.3f})"
-
-
-def report(what: str, ours: list[float], peer: str, theirs: list[float], *, at_most: float) -> bool:
-    """Print a pair of measurements with their ratio; say whether the ratio is what is promised."""
-    ratio = statistics.median(o / t for o, t in zip(ours, theirs, strict=True))
-    print(f"{what}: {shown(ours)}; {peer}: {shown(theirs)}; ratio {ratio:.3f} (promised: at most {at_most})")
-    return ratio <= at_most
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1,000 files once: whether it works, not how fast")
+    parser.add_argument("--scratch", type=Path, help="a directory of the file system to measure on")
+    parser.add_argument("--largest", type=int, default=_SIZES[-1], help="leave larger trees out")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="repetitions of each method")
+    parser.add_argument("--publish", type=Path, help="the root of the checkout whose results and page are written")
+    return parser.parse_args(argv)

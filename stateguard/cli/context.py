@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+import os
+import pwd
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -22,6 +23,8 @@ _STATE_COLOURS = {
     "IN_SYNC": "green", "BEHIND": "yellow", "DIVERGED": "red", "TAMPERED": "red",
 }  # fmt: skip
 
+_NAMED_BY = ("LOGNAME", "USER", "LNAME", "USERNAME")
+
 NUMBER = click.IntRange(0, 2**63 - 1)
 """What numbers things: operations, incidents; no more than the database can hold."""
 
@@ -32,10 +35,11 @@ def home_of(ctx: click.Context) -> Home:
 
 
 def user() -> str:
-    """Return the name of who runs this command."""
+    """Return the name of who runs this command, as getpass has it, whose import costs a tenth of a command's start."""
+    named = next((name for key in _NAMED_BY if (name := os.environ.get(key))), "")
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return named or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return "unknown"
 
 

@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import click
 from stateguard import __version__
 from stateguard.errors import StateguardError, UsageProblemError
 from stateguard.text.escape import terminal
-from stateguard.text.redact import redact
 
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "adopt", "plan", "rollback", "recover", "baseline",
@@ -89,11 +87,15 @@ def run(argv: list[str] | None = None) -> int:
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a report to paste and status 3
         if "-v" in given or "--verbose" in given:
+            import traceback
+
             traceback.print_exc()
         return _failed(_unexpected(error, given), as_json=as_json)
 
 
 def _failed(error: StateguardError, *, as_json: bool) -> int:
+    from stateguard.text.redact import redact  # its patterns take a while to compile: what succeeds needs none
+
     if as_json:
         print(json.dumps(error.as_json(), indent=1))
     else:
@@ -108,6 +110,10 @@ def _failed(error: StateguardError, *, as_json: bool) -> int:
 def _unexpected(error: Exception, given: list[str]) -> StateguardError:
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # not repeated: a key may have been pasted
         return UsageProblemError("an argument is too long to be the name of a file", next_step="see: stateguard --help")
+    import traceback
+
+    from stateguard.text.redact import redact
+
     trace = redact("".join(traceback.format_exception(error)))
     report = Path(os.environ.get("TMPDIR", "/tmp")) / f"stateguard-report-{os.getpid()}.txt"  # noqa: S108 - named, not secret
     text = f"stateguard {__version__}\ncommand: {redact(' '.join(given))}\npython: {sys.version}\n\n{trace}"

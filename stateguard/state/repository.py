@@ -17,6 +17,7 @@ from stateguard.host.clock import utc_offset_minutes
 from stateguard.model.identity import ZERO
 from stateguard.state.git import git, git_raw
 from stateguard.state.locks import despite_locks
+from stateguard.state.refs import WRITER, moved_here
 
 pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)  # noqa: FBT003 - the library's own signature
 
@@ -199,24 +200,23 @@ class Repository:
         return {name: object_id for object_id, _, name in rows}
 
     def move(self, moves: Sequence[RefMove]) -> None:
-        """Move refs in one transaction, each only if it is still where it was thought to be.
+        """Move refs under locks on all of them, in this order, each only if it is still where it was thought to be.
 
         Raises:
             StorageError: one of them was not, or git could not write.
         """
-        lines = ["start"]
-        lines += [f"delete {m.name} {m.old}" if m.new == ZERO else f"update {m.name} {m.new} {m.old}" for m in moves]
-        lines += ["prepare", "commit", ""]
-        identity = {
-            f"GIT_{who}_{what}": value
-            for who in ("AUTHOR", "COMMITTER")
-            for what, value in (("NAME", "stateguard"), ("EMAIL", "guard@localhost"))
-        }
         faults.point("repository.move")
-        asked = "\n".join(lines).encode()
-        despite_locks(self.path, lambda: git(self.path, "update-ref", "--stdin", stdin=asked, extra=identity))
+        if not moved_here(self.handle, [(m.name, m.new, m.old) for m in moves]):
+            self._move_by_git(moves)
         self.moves += 1
         faults.point("repository.moved")
+
+    def _move_by_git(self, moves: Sequence[RefMove]) -> None:
+        lines = [f"delete {m.name} {m.old}" if m.new == ZERO else f"update {m.name} {m.new} {m.old}" for m in moves]
+        asked = "\n".join(["start", *lines, "prepare", "commit", ""]).encode()
+        who = dict(zip(("NAME", "EMAIL"), WRITER, strict=True))
+        extra = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in who.items()}
+        despite_locks(self.path, lambda: git(self.path, "update-ref", "--stdin", stdin=asked, extra=extra))
 
     def resolve(self, text: str) -> str:
         """Return the id of the commit that a revision names.

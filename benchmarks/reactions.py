@@ -1,0 +1,101 @@
+"""How soon a failing probe brings the agents back, and what an idle guard costs: real agents, real probes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.guarded import Guarded
+from benchmarks.timing import Row, say
+
+_IDLE_SECONDS = 60.0
+_AGENT = """\
+name: {name}
+role: works
+command: [sh, bin/agent.sh, {name}]
+restart_on: ["config/**"]
+"""
+_STATE = """\
+apiVersion: stateguard/v1
+probes:
+  - name: judge
+    kind: readiness
+    command: [sh, bin/judge.sh]
+    period_seconds: 0.5
+    failure_threshold: 1
+response: {confirm_window: 20s, soak: 30d, rollbacks_per_hour: 90, rollbacks_per_day: 90}
+ignore: [moments/]
+"""
+_RUNS = 'mkdir -p moments; date +%s%N > "moments/$1"; exec sleep 100000\n'
+_JUDGE = """\
+grep -q wrong config/shared.txt || exit 0
+date +%s%N > moments/failed; exit 1
+"""
+
+
+def rows(root: Path, rounds: int) -> Iterator[Row]:
+    """Measure the way from a failed probe to the first agent that starts again, and an idle guard."""
+    for agents, most in ((6, 0.150), (100, 2.0)):
+        say(f"{agents} agents: from a failed probe to the first start")
+        took = _failures(root / f"agents{agents}", agents, rounds)
+        yield Row(f"failed probe until the first of {agents} agents starts again", 0, 0, took, most=most)
+    yield _idle(root / "idle")
+
+
+def synthetic(source: Path, agents: int) -> Path:
+    """Write a system of agents that only note when they start, with a probe that a word in a file fails."""
+    files = {
+        "stateguard.yaml": _STATE, "bin/agent.sh": _RUNS, "bin/judge.sh": _JUDGE, "config/shared.txt": "fine\n",
+    }  # fmt: skip
+    files |= {f"agents/a{n}/agent.yaml": _AGENT.format(name=f"a{n}") for n in range(agents)}
+    for path, text in files.items():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_text(text, encoding="ascii")
+    return source
+
+
+def _failures(root: Path, agents: int, rounds: int) -> tuple[float, ...]:
+    guarded = Guarded(root)
+    try:
+        guarded.begin(synthetic(root / "source", agents))
+        guarded.wait(lambda s: s["health"] == "HEALTHY")
+        return tuple(_failure(guarded, turn) for turn in range(rounds))
+    finally:
+        guarded.end()
+
+
+def _failure(guarded: Guarded, turn: int) -> float:
+    """Push what fails the probe; returns the seconds from its last failure to the first start that follows."""
+    shared = guarded.clone / "config" / "shared.txt"
+    shared.write_text(f"wrong {turn}\n", encoding="ascii")
+    guarded.commit("Fail the probe")
+    try:
+        guarded.push()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("a state whose probe fails was accepted")
+    guarded.wait(lambda s: s["health"] == "HEALTHY" and not s["transition"])
+    if (guarded.live / "config/shared.txt").read_text(encoding="ascii") != "fine\n":
+        raise RuntimeError("the state that failed is still live")
+    guarded.sync()
+    moments = {p.name: int(p.read_text(encoding="ascii")) for p in (guarded.live / "moments").iterdir()}
+    failed = moments.pop("failed")
+    return min(at for at in moments.values() if at > failed) / 1e9 - failed / 1e9
+
+
+def _idle(root: Path) -> Row:
+    """Let a guard probe the six agents of the example for a while; the share of a core that its process used."""
+    guarded = Guarded(root)
+    try:
+        guarded.command("example", root / "example")
+        guarded.begin(root / "example")
+        guarded.wait(lambda s: s["health"] == "HEALTHY")
+        say(f"an idle guard, for {_IDLE_SECONDS:.0f} s")
+        before, began = guarded.processor_seconds(), time.monotonic()
+        time.sleep(_IDLE_SECONDS)
+        share = (guarded.processor_seconds() - before) / (time.monotonic() - began)
+    finally:
+        guarded.end()
+    return Row("idle guard, six agents: share of a core", 0, 0, (100 * share,), most=1.0, unit="%")
