@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from stateguard import faults
@@ -15,6 +16,8 @@ from stateguard.live import database
 from stateguard.model.tree import EXECUTABLE, SYMLINK, Entry, parents
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_FEW = 4
+"""So many paths are flushed one by one; for more, one flush of the whole file system is cheaper."""
 
 Read = Callable[[str], bytes]
 """Returns the bytes of a blob by object id."""
@@ -25,32 +28,29 @@ def make_equal(
 ) -> int:
     """Make every path hold its entry (None: nothing); returns how many had to be touched.
 
-    Removals come first, so that a directory can take the place of a file. Replaced files keep owner and
-    permission bits, of which git versions only the executable one. Directories that a removal leaves empty go, and
-    so do the logs beside a captured SQLite database: what they hold was kept with it. Logs elsewhere are somebody's.
+    Removals come first, so that a directory can take the place of a file; then every new file is written beside its
+    place, all are made durable together, and each takes its place by a rename: no reader ever sees a part of one, and
+    after a power cut each path holds the old or the new bytes. When this returns, all of it is durable. Replaced files
+    keep owner and permission bits, of which git versions only the executable one. Directories that a removal leaves
+    empty go, and so do the logs beside a captured SQLite database: what they hold was kept with it. Logs elsewhere
+    are somebody's.
 
     Raises:
         StorageError: the disk refused, or something stands in the way that is not ours to remove.
     """
-    wanted = list(paths)
-    touched = 0
+    wanted = sorted(paths, key=lambda item: _place(item[0]))
+    writing = _Writing(read, captured, together=len(wanted) > _FEW)
     try:
         with files.open_root(root) as top:
-            for path, entry in wanted:
-                if entry is None:
-                    touched += _remove(top, path, captured)
-            for path, entry in wanted:
-                if entry is not None:
-                    touched += _put(top, path, entry, read, captured)
+            writing.all(top, wanted)
     except OSError as error:
         message = f"{root}: {error.strerror or error} ({error.filename or 'no path'})"
-        raise StorageError(
-            message, changed=f"{touched} of {len(wanted)} paths", next_step="look at the disk and at what lies there"
-        ) from error
+        changed = f"{writing.touched} of {len(wanted)} paths"
+        raise StorageError(message, changed=changed, next_step="look at the disk and at what lies there") from error
     except StorageError as error:
-        error.changed = f"{touched} of {len(wanted)} paths"
+        error.changed = f"{writing.touched} of {len(wanted)} paths"
         raise
-    return touched
+    return writing.touched
 
 
 def sweep(root: Path, paths: Iterable[str]) -> None:
@@ -59,74 +59,155 @@ def sweep(root: Path, paths: Iterable[str]) -> None:
     Raises:
         OSError: the disk refused.
     """
-    directories = {tuple(path.split("/")[:-1]) for path in paths}
-    with files.open_root(root) as top:
+    directories = sorted({tuple(path.split("/")[:-1]) for path in paths})
+    with files.walking(root) as walk:
         for parts in directories:
             try:
-                with files.open_directory(top, parts) as directory:
-                    for name in os.listdir(directory):
-                        if name.startswith(files.TEMPORARY):
-                            files.remove_at(directory, name)
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-
-
-def _remove(top: int, path: str, captured: Callable[[str], bool]) -> int:
-    *parts, name = path.split("/")
-    removed = 0
-    try:
-        with files.open_directory(top, tuple(parts)) as directory:
-            if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
-                return 0
-            if captured(path) and database.lies_at(directory, name):
-                database.forget_logs(directory, name)
-            files.remove_at(directory, name)
-            removed = 1
-    except OSError as error:
-        if error.errno not in _ABSENT:
-            raise
-    _remove_empty(top, path)
-    return removed
-
-
-def _remove_empty(top: int, path: str) -> None:
-    """Remove the directories above a path that are empty, also those that an interrupted removal left."""
-    for above in parents(path):
-        *upper, last = above.split("/")
-        try:
-            with files.open_directory(top, tuple(upper)) as directory:
-                if not files.remove_empty_at(directory, last):
-                    return
-        except OSError as error:
-            if error.errno not in _ABSENT:
+                directory = walk.at(parts)
+            except OSError as error:
+                if error.errno in _ABSENT:
+                    continue
                 raise
+            for name in os.listdir(directory):
+                if name.startswith(files.TEMPORARY):
+                    files.remove_at(directory, name)
 
 
-def _put(top: int, path: str, entry: Entry, read: Read, captured: Callable[[str], bool]) -> int:
-    *parts, name = path.split("/")
-    _clear_links(top, tuple(parts))
-    with files.open_directory(top, tuple(parts), create=True) as directory:
+def _place(path: str) -> tuple[str, str]:
+    """Return where a path lies, and its name: by this order, paths of one directory follow each other."""
+    directory, _, name = path.rpartition("/")
+    return directory, name
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A new file that waits beside its place."""
+
+    path: str
+    temporary: str
+    spoils: bool
+
+
+class _Writing:
+    """One call of :func:`make_equal`."""
+
+    def __init__(self, read: Read, captured: Callable[[str], bool], *, together: bool) -> None:
+        self._read, self._captured, self._together = read, captured, together
+        self.touched = 0
+
+    def all(self, top: int, wanted: list[tuple[str, Entry | None]]) -> None:
+        self._top, self._walk = top, files.Walk(top)
+        try:
+            self._all(wanted)
+        finally:
+            self._walk.close()
+
+    def _all(self, wanted: list[tuple[str, Entry | None]]) -> None:
+        for path, entry in wanted:
+            if entry is None:
+                self.touched += self._remove(path)
+        ready: list[_Ready] = []
+        try:
+            for path, entry in wanted:
+                if entry is not None:
+                    self._prepare(path, entry, ready)
+            if self._together and ready:
+                files.sync_file_system(self._top)
+            ready.reverse()
+            while ready:
+                self._place(ready[-1])
+                ready.pop()
+                self.touched += 1
+        except (OSError, StorageError):
+            for left in ready:
+                self._forget(left)
+            raise
+        if self._together and self.touched:
+            files.sync_file_system(self._top)
+
+    def _prepare(self, path: str, entry: Entry, ready: list[_Ready]) -> None:
+        """Write the new bytes beside their place, unless what lies there is as wanted."""
+        *parts, name = path.split("/")
+        directory = self._directory(tuple(parts))
         owner = _owner(os.fstat(directory))
         bits = 0o755 if entry.mode == EXECUTABLE else 0o644
-        content = read(entry.id)
-        spoiled = captured(path) and database.is_database(content)
-        spoiling = database.forget_logs(directory, name) if spoiled else 0
+        content = self._read(entry.id)
+        spoils = self._captured(path) and database.is_database(content)
         try:
             present, found = files.read_at(directory, name)
         except FileNotFoundError:
             present, found = b"", None
         if found is not None:
             if present == content and _same_kind(found, entry):
-                return min(spoiling, 1)
+                self.touched += min(database.forget_logs(directory, name), 1) if spoils else 0
+                return
             owner = _owner(found)
             if stat.S_ISREG(found.st_mode):
                 bits = _bits(found.st_mode, executable=entry.mode == EXECUTABLE)
         faults.point("live.put")
         if entry.mode == SYMLINK:
-            files.link_at(directory, name, os.fsdecode(content))
+            temporary = files.link_beside(directory, name, os.fsdecode(content))
         else:
-            files.replace_at(directory, name, content, bits, owner)
-    return 1
+            temporary = files.write_beside(directory, name, content, bits, owner, sync=not self._together)
+        ready.append(_Ready(path, temporary, spoils))
+
+    def _place(self, one: _Ready) -> None:
+        *parts, name = one.path.split("/")
+        directory = self._walk.at(tuple(parts))
+        if one.spoils:
+            database.forget_logs(directory, name)
+        faults.point("files.rename")
+        os.rename(one.temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        if not self._together:
+            os.fsync(directory)
+        faults.point("files.renamed")
+
+    def _forget(self, one: _Ready) -> None:
+        try:
+            files.forget_beside(self._walk.at(tuple(one.path.split("/")[:-1])), one.temporary)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+
+    def _directory(self, parts: tuple[str, ...]) -> int:
+        """Open a directory, made if need be, in place of a link that took its place."""
+        try:
+            return self._walk.at(parts, create=True)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+        _clear_links(self._top, parts)
+        return self._walk.at(parts, create=True)
+
+    def _remove(self, path: str) -> int:
+        *parts, name = path.split("/")
+        removed = 0
+        try:
+            directory = self._walk.at(tuple(parts))
+            if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode):
+                return 0
+            if self._captured(path) and database.lies_at(directory, name):
+                database.forget_logs(directory, name)
+            files.remove_at(directory, name, sync=not self._together)
+            removed = 1
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+        self._remove_empty(path)
+        return removed
+
+    def _remove_empty(self, path: str) -> None:
+        """Remove the directories above a path that are empty, also those that an interrupted removal left."""
+        for above in parents(path):
+            *upper, last = above.split("/")
+            try:
+                with files.open_directory(self._top, tuple(upper)) as directory:
+                    if not files.remove_empty_at(directory, last):
+                        return
+                    self._walk.close()
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
 
 
 def _clear_links(top: int, parts: tuple[str, ...]) -> None:

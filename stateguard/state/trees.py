@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from pygit2.enums import ObjectType
 
@@ -13,6 +14,17 @@ from stateguard.model.tree import DIRECTORY, Entry, PathMap
 from stateguard.state.repository import Repository
 
 _TREE, _BLOB = 2, 3
+
+Node = dict[str, "Node | Entry | None"]
+"""Changes of one directory: names to what shall be there, None for nothing, a node for changes further down."""
+
+
+class Sink(Protocol):
+    """Takes objects: a repository, or a batch of one."""
+
+    def write(self, kind: ObjectType, content: bytes) -> str:
+        """Take an object; returns its id."""
+        ...
 
 
 def entries(repository: Repository, tree: str) -> Iterator[tuple[bytes, int, str]]:
@@ -89,8 +101,8 @@ def path_map(repository: Repository, tree: str) -> dict[str, Entry]:
     return dict(sorted(found.items()))
 
 
-def build(repository: Repository, paths: PathMap) -> str:
-    """Write the tree objects of a path map durably; returns the id of the root.
+def build(repository: Sink, paths: PathMap) -> str:
+    """Write the tree objects of a path map; returns the id of the root.
 
     Raises:
         StorageError: the disk refused, or a path is a file and a directory at once.
@@ -139,6 +151,126 @@ def _build(node: Mapping[str, object], write: Callable[[bytes], str]) -> str:
         elif isinstance(value, Mapping):
             rows.append((raw + b"/", b"40000 %s\0" % raw + bytes.fromhex(_build(value, write))))
     return write(b"".join(row for _, row in sorted(rows)))
+
+
+def differing(repository: Repository, before: str, after: str) -> dict[str, tuple[Entry | None, Entry | None]]:
+    """Return the paths by which two trees differ, each with its entry in either; equal directories are not read.
+
+    Raises:
+        StorageError: an object is missing or a path is no UTF-8.
+    """
+    found: dict[str, tuple[Entry | None, Entry | None]] = {}
+    try:
+        _differing(repository, before, after, "", found)
+    except UnicodeDecodeError as error:
+        message = f"tree {before} or {after} holds a path that is no UTF-8"
+        raise StorageError(message) from error
+    return found
+
+
+def _differing(
+    repository: Repository,
+    before: str,
+    after: str,
+    lead: str,
+    found: dict[str, tuple[Entry | None, Entry | None]],
+) -> None:
+    if before == after:
+        return
+    old, new = _rows(repository, before), _rows(repository, after)
+    for name in old.keys() | new.keys():
+        one, other = old.get(name), new.get(name)
+        if one == other:
+            continue
+        path = lead + name.decode()
+        _differing(repository, _directory(one), _directory(other), path + "/", found)
+        there, here = (Entry(*row) if row is not None and row[0] != DIRECTORY else None for row in (one, other))
+        if there != here:
+            found[path] = (there, here)
+
+
+def _directory(row: tuple[int, str] | None) -> str:
+    return row[1] if row is not None and row[0] == DIRECTORY else EMPTY_TREE
+
+
+def updated(
+    repository: Repository, base: str, changes: Mapping[str, Entry | None], write: Callable[[bytes], str]
+) -> str:
+    """Return the tree that a tree becomes by some changes (None: nothing is there); only what they concern is read.
+
+    ``write`` takes the bytes of each tree object that may be new, and returns its id.
+
+    Raises:
+        StorageError: an object is missing, or a path is a file and a directory at once.
+    """
+    return _updated(repository, base, changes_by_directory(changes), write) or write(b"")
+
+
+def changes_by_directory(changes: Mapping[str, Entry | None]) -> Node:
+    """Return changes as directories within directories; what takes a path's place wins over what leaves it.
+
+    Raises:
+        StorageError: a path is to be a file and a directory at once.
+    """
+    root: Node = {}
+    for path, entry in sorted(changes.items(), key=lambda item: (item[1] is not None, item[0])):
+        node = root
+        *directories, name = path.split("/")
+        for part in directories:
+            deeper = node.get(part)
+            if isinstance(deeper, Entry):
+                message = f"{path}: {part} is a file and a directory at once"
+                raise StorageError(message)
+            if deeper is None:
+                deeper = node[part] = {}
+            node = deeper
+        present = node.get(name)
+        if isinstance(present, dict) and (entry is None or _holds_something(present)):
+            if entry is not None:
+                message = f"{path} is a file and a directory at once"
+                raise StorageError(message)
+            continue
+        node[name] = entry
+    return root
+
+
+def _holds_something(node: Node) -> bool:
+    return any(_holds_something(value) if isinstance(value, dict) else value is not None for value in node.values())
+
+
+def _updated(repository: Repository, base: str, node: Node, write: Callable[[bytes], str]) -> str | None:
+    """Return the id of a changed directory, None if nothing is left in it."""
+    rows = _rows(repository, base)
+    for name, value in node.items():
+        raw = name.encode()
+        present = rows.get(raw)
+        below = present[1] if present is not None and present[0] == DIRECTORY else None
+        if isinstance(value, Entry):
+            rows[raw] = (value.mode, value.id)
+        elif isinstance(value, dict):
+            tree = _updated(repository, below or EMPTY_TREE, value, write)
+            if tree is not None:
+                rows[raw] = (DIRECTORY, tree)
+            elif below is not None or _holds_something(value):
+                rows.pop(raw, None)
+        elif below is None:
+            rows.pop(raw, None)  # a directory that took the place of a file that left stays
+    return write(_content(rows)) if rows else None
+
+
+def _rows(repository: Repository, tree: str) -> dict[bytes, tuple[int, str]]:
+    return {name: (mode, object_id) for name, mode, object_id in entries(repository, tree)}
+
+
+def _content(rows: Mapping[bytes, tuple[int, str]]) -> bytes:
+    """Return the bytes of a tree object; git sorts a directory as if its name ended with a slash."""
+    order = sorted((name + b"/" if mode == DIRECTORY else name, name, mode, oid) for name, (mode, oid) in rows.items())
+    return b"".join(b"%o %s\0" % (mode, name) + bytes.fromhex(oid) for _, name, mode, oid in order)
+
+
+def tree_id_of(content: bytes) -> str:
+    """Return the id of the tree object with these bytes, without writing it."""
+    return _object_id(b"tree", content)
 
 
 def _object_id(kind: bytes, content: bytes) -> str:

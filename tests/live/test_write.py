@@ -246,7 +246,8 @@ class TestWhatIsKept:
         os.mkfifo(root / "fifo")
         with pytest.raises(StorageError) as refused:
             make_equal(root, [("a", entry(b"x")), (path, entry(b"x"))], BLOBS.read)
-        assert refused.value.changed == "1 of 2 paths"
+        assert refused.value.changed == "0 of 2 paths"
+        assert lying_in(root).keys() <= {"fifo"}
         assert stat.S_ISFIFO((root / "fifo").stat().st_mode)
 
 
@@ -290,18 +291,23 @@ class TestLinks:
 
 
 class TestFailure:
+    @pytest.mark.parametrize("names", ["abcd", "abcdefgh"], ids=["flushed one by one", "flushed together"])
     @pytest.mark.parametrize("action", ["eio", "enospc"])
-    def test_a_disk_that_refuses_says_how_far_it_came(self, root: Path, action: str) -> None:
-        faults.arm(f"files.write:3:{action}")
+    @pytest.mark.parametrize(("point", "changed"), [("files.write", 0), ("files.rename", 2)])
+    def test_a_disk_that_refuses_says_how_far_it_came(
+        self, root: Path, names: str, action: str, point: str, changed: int
+    ) -> None:
+        faults.arm(f"{point}:3:{action}")
         with pytest.raises(StorageError) as refused:
-            make_equal(root, [(name, entry(name.encode())) for name in "abcd"], BLOBS.read)
-        assert (refused.value.changed, refused.value.exit) == ("2 of 4 paths", 12)
-        assert sorted(lying_in(root)) == ["a", "b"]
+            make_equal(root, [(name, entry(name.encode())) for name in names], BLOBS.read)
+        assert (refused.value.changed, refused.value.exit) == (f"{changed} of {len(names)} paths", 12)
+        assert sorted(lying_in(root)) == list(names[:changed]), "nothing is left beside its place"
 
     def test_a_missing_blob_says_how_far_it_came(self, root: Path) -> None:
         with pytest.raises(StorageError, match="no object") as refused:
             make_equal(root, [("a", entry(b"x")), ("b", Entry(REGULAR, "0" * 40))], BLOBS.read)
-        assert refused.value.changed == "1 of 2 paths"
+        assert refused.value.changed == "0 of 2 paths"
+        assert lying_in(root) == {}
 
     def test_a_missing_root(self, tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="No such file"):
