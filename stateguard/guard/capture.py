@@ -9,7 +9,6 @@ from stateguard.guard.compose import Guard
 from stateguard.host.clock import boot_seconds, wall_seconds
 from stateguard.host.logs import failure, log
 from stateguard.live.scan import Captured
-from stateguard.state import trees
 from stateguard.state.snapshot import Line, baseline_ref, close_line, line_to, running_ref
 from stateguard.transition.archive import GivesWay
 
@@ -69,7 +68,7 @@ class Capture:
         line, since = running_ref(number), captured.ref(baseline_ref(number))
         last = captured.ref(line)
         before = last or since
-        if before is not None and captured.commit(before).tree == trees.tree_id(paths):
+        if before is not None and captured.commit(before).tree == guard.archive.tree(paths):
             return
         if last is not None and self._full(last, since):
             close_line(captured, number)

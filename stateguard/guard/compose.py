@@ -16,6 +16,7 @@ from stateguard.host.database import Database
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
 from stateguard.live.scan import Scanner
+from stateguard.live.tracked import Tracked
 from stateguard.mirror.store import MirrorStore
 from stateguard.mirror.sync import Sources, Syncing
 from stateguard.model.identity import APPLIED, MAIN
@@ -63,6 +64,7 @@ class Guard:
     books: Books
     store: Store
     archive: Archive
+    tracked: Tracked
     watermarks: Watermarks
     baselines: Baselines
     people: People
@@ -189,10 +191,10 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     runtime = make_runtime(kept.now().runtime, live, home, identity, lambda _: wake.set())
     prober = Prober(live, lambda _: wake.set())
     scanner = _Scanners(live, repository, declared)
-    watch = Watch(prober, runtime, wake)
-    watermarks = Watermarks(database)
-    archive = Archive(Kept(repository, captured, watermarks, books.digests), declared, scanner.current)
-    preparation = Preparation(declared, archive, scanner.current, runtime, prober, inside)
+    watch, watermarks = Watch(prober, runtime, wake), Watermarks(database)
+    tracked = Tracked(scanner.current, lambda one, other: declared.differing(one, other).paths)
+    archive = Archive(Kept(repository, captured, watermarks, books.digests), declared, scanner.current, tracked)
+    preparation = Preparation(declared, archive, scanner.current, runtime, prober, tracked, inside)
     recorder = Recorder(books, runtime)
     parts = Parts(
         live, repository, captured, scanner.current, archive, runtime, prober, watch, declared.system, recorder.record
@@ -211,6 +213,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         books=books,
         store=store,
         archive=archive,
+        tracked=tracked,
         watermarks=watermarks,
         baselines=baselines,
         people=people,

@@ -94,7 +94,7 @@ class Daemon:
         self._watchdog = Watchdog()
         self._tender = LogTender(guard.home.logs, lambda: guard.settings)
         self._applies = Applies(guard)
-        self._watcher = Watcher(guard.live, guard.scanner().rules, lambda _: guard.wake.set())
+        self._watcher = Watcher(guard.live, guard.scanner().rules, self._touched)
         self.worker = Worker(guard.wake, self._busy_with)
         pulse = Pulse(lambda: self.worker.waiting, lambda: self.worker.busy, lambda: self._cycle.drifted)
         self._instruments = Instruments(guard, pulse)
@@ -126,12 +126,17 @@ class Daemon:
             self._maintenance.stop()
             log("stopped; the agents stay running")
 
+    def _touched(self, paths: frozenset[str]) -> None:
+        self._guard.tracked.touched(paths)
+        self._guard.wake.set()
+
     def _begin(self) -> None:
         self._guard.supervise()
         recovered = recover(self._guard, self._applies)
         self._guard.store.mark("stopped", None)
         started = self._guard.start_missing()
         self._watcher.start()
+        self._guard.tracked.believe(self._watcher)
         self._scrub.start()
         self._maintenance.start()
         if recovered or started:

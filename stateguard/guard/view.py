@@ -16,7 +16,7 @@ from stateguard.model.identity import EMPTY_TREE
 from stateguard.model.moment import rfc3339
 from stateguard.model.policy import System
 from stateguard.model.selftest import Trial, found_flaky
-from stateguard.model.tree import OBSTACLE, Drift, compare, drift
+from stateguard.model.tree import OBSTACLE, Drift, Entry, Overlay, compare
 from stateguard.observe.prober import Reading
 from stateguard.observe.selftest import Trials
 from stateguard.state import fingerprint, trees
@@ -36,8 +36,8 @@ def drift_now(guard: Guard) -> tuple[Drift, ...]:
     """Return the desired paths that the live directory holds otherwise."""
     if not guard.applied:
         return ()
-    desired = guard.books.declared.desired(guard.applied)
-    return drift(desired, guard.scanner().observe(desired))
+    applied = guard.applied
+    return guard.tracked.drift(applied, guard.books.declared.desired(applied))
 
 
 def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
         "revision": applied or None,
         "main": main or None,
         "desired_fingerprint": _desired(guard, applied),
-        "fingerprint": live_fingerprint(guard)["fingerprint"] if applied else None,
+        "fingerprint": live_fingerprint(guard, files=False)["fingerprint"] if applied else None,
         "baseline": _baseline(newest),
         "drift": [{"path": d.path, "kind": str(d.kind)} for d in drift_now(guard)],
         "agents": [
@@ -153,26 +153,29 @@ def revision_fingerprint(guard: Guard, revision: str) -> dict[str, Any]:
     return {"fingerprint": fingerprint.full(guard.repository.path, tree), "revision": commit}
 
 
-def live_fingerprint(guard: Guard) -> dict[str, Any]:
-    """Return the fingerprint of the complete live state, desired and captured, and the paths that count."""
-    scanner = guard.scanner()
-    desired = guard.books.declared.desired(guard.applied) if guard.applied else {}
-    seen = scanner.observe(sorted({*desired, *scanner.captured().paths}))
+def live_fingerprint(guard: Guard, *, files: bool = True) -> dict[str, Any]:
+    """Return the fingerprint of the complete live state, desired and captured, and (``files``) the paths that count."""
+    scanner, applied = guard.scanner(), guard.applied
+    desired = guard.books.declared.desired(applied) if applied else {}
+    unlike = [one.path for one in drift_now(guard)]
+    seen = scanner.observe(sorted({*unlike, *scanner.captured().paths}))
     found = {path: entry for path, entry in seen.items() if entry != OBSTACLE}  # those are drift: git cannot hold them
-    digests: dict[str, Any] = {"fingerprint": _of_live(guard, found), "revision": guard.applied or None}
-    return digests | {"files": sorted(found)}
+    changes: dict[str, Entry | None] = dict.fromkeys((*unlike, *guard.books.declared.seeds(applied)))
+    changes.update(found)
+    live = Overlay(desired, changes, applied)
+    digests: dict[str, Any] = {"fingerprint": _of_live(guard, applied, changes), "revision": applied or None}
+    return digests | {"files": sorted(live)} if files else digests
 
 
-def _of_live(guard: Guard, found: dict[str, Any]) -> str:
-    """Fingerprint what was observed; blobs are kept in captured.git, where a snapshot would put them anyway."""
-    if not found:
-        return fingerprint.incremental(guard.captured, EMPTY_TREE, guard.books.digests)
-    return fingerprint.of_paths(
-        found,
-        lambda path, entry: fingerprint.digest_of(
-            guard.books.digests, entry.id, lambda: _content(guard, path, entry.id)
-        ),
-    )
+def _of_live(guard: Guard, applied: str, changes: dict[str, Entry | None]) -> str:
+    """Fingerprint what was observed, by what lies otherwise than in the commit that is applied."""
+    repository, cache = guard.repository, guard.books.digests
+
+    def digest(path: str, entry: Entry) -> bytes:
+        return fingerprint.digest_of(cache, entry.id, lambda: _content(guard, path, entry.id))
+
+    base = repository.commit(applied).tree if applied else EMPTY_TREE
+    return fingerprint.of_changed(repository, base, changes, cache, digest)
 
 
 def _content(guard: Guard, path: str, object_id: str) -> bytes:

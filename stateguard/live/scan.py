@@ -162,26 +162,26 @@ class Scanner:
 
     def _look(self, paths: Iterable[str], store: Store | None, has: Callable[[str], bool] | None) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
-        with files.open_root(self.root) as root:
+        with files.walking(self.root) as walk:
             for path in paths:
-                entry = self._one(root, path, store, has)
+                entry = self._one(walk, path, store, has)
                 if entry is not None:
                     found[path] = entry
         return found
 
-    def _one(self, root: int, path: str, store: Store | None, has: Callable[[str], bool] | None) -> Entry | None:
+    def _one(self, walk: files.Walk, path: str, store: Store | None, has: Callable[[str], bool] | None) -> Entry | None:
         *parts, name = path.split("/")
         try:
-            with files.open_directory(root, tuple(parts)) as directory:
-                signature = self._signature(path, directory, name)
-                seen = self._seen.get(path)
-                fresh = seen is not None and seen.signature == signature and seen.trusted
-                if seen is not None and fresh and (has is None or has(seen.entry.id)):
-                    return seen.entry
-                hashed_at = wall_seconds() * 1e9
-                content, found = files.read_at(directory, name)
-                if self.rules.captured(path) and stat.S_ISREG(found.st_mode):
-                    content = settled(directory, name, content)
+            directory = walk.at(tuple(parts))
+            signature = self._signature(path, directory, name)
+            seen = self._seen.get(path)
+            fresh = seen is not None and seen.signature == signature and seen.trusted
+            if seen is not None and fresh and (has is None or has(seen.entry.id)):
+                return seen.entry
+            hashed_at = wall_seconds() * 1e9
+            content, found = files.read_at(directory, name)
+            if self.rules.captured(path) and stat.S_ISREG(found.st_mode):
+                content = settled(directory, name, content)
         except IsADirectoryError:
             return OBSTACLE
         except OSError as error:

@@ -31,6 +31,7 @@ from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import failure, warn
+from stateguard.live.lock import NAME as LOCK
 
 # Without open and close: a scan of many directories would overflow the queue with its own events.
 _EVENTS: list[type[FileSystemEvent]] = [
@@ -45,6 +46,8 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]
 _BETWEEN_RESTARTS_SECONDS = 1.0
 _LONG_SECONDS = 3600.0
+_SETTLE_SECONDS = 0.5
+"""So long an event may be on its way; then the watcher is taken as one that misses some."""
 
 Touched = Callable[[frozenset[str]], None]
 """Is told which paths were touched; none means that any may have been."""
@@ -61,6 +64,10 @@ class Watcher(FileSystemEventHandler):
         self._started_at: float | None = None
         self._watching: _Watching | None = None
         self._blind = ""
+        self._run = 0
+        self._asking = threading.Lock()
+        self._cookie = os.path.join(self._root, LOCK)
+        self._answered = threading.Event()
         self.rules = rules
 
     def start(self) -> None:
@@ -70,7 +77,27 @@ class Watcher(FileSystemEventHandler):
             OSError: there is no such directory, or the kernel has no watches left.
         """
         self._started_at, self._blind = boot_seconds(), ""
+        self._run += 1
         self._watching = _Watching(self._root, self, self._lost)
+
+    def settled(self) -> int | None:
+        """Return the number of this run once everything that happened until now was told; None if some may be missed.
+
+        The kernel keeps events in order: the guard's own lock file is touched, and its event waited for.
+        """
+        with self._asking:
+            run = self._run
+            if not self._sees(run):
+                return None
+            self._answered.clear()
+            try:
+                os.utime(self._cookie)
+            except OSError:
+                return None
+            return run if self._answered.wait(_SETTLE_SECONDS) and self._sees(run) else None
+
+    def _sees(self, run: int) -> bool:
+        return self._watching is not None and not self._blind and self._run == run
 
     def stop(self) -> None:
         """Stop watching."""
@@ -110,6 +137,9 @@ class Watcher(FileSystemEventHandler):
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Tell of the paths of one event."""
+        if event.src_path in (self._cookie, os.fsencode(self._cookie)):
+            self._answered.set()
+            return
         relevant = frozenset(p for p in map(self._relative, (event.src_path, event.dest_path)) if p)
         if relevant:
             self._tell(relevant)

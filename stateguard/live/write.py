@@ -16,7 +16,7 @@ from stateguard.live import database
 from stateguard.model.tree import EXECUTABLE, SYMLINK, Entry, parents
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_FEW = 4
+_FEW = 32
 """So many paths are flushed one by one; for more, one flush of the whole file system is cheaper."""
 
 Read = Callable[[str], bytes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,6 +32,40 @@ OBSTACLE = Entry(0, "0" * 40)
 
 PathMap = Mapping[str, Entry]
 """Every path of a tree, slash-separated and relative, with its entry."""
+
+
+class Overlay(Mapping[str, Entry]):
+    """A path map that differs from another one at some paths: there lies something else, or (None) nothing.
+
+    ``revision`` is the commit whose desired paths the other one is.
+    """
+
+    __slots__ = ("base", "changes", "revision")
+
+    def __init__(self, base: PathMap, changes: Mapping[str, Entry | None], revision: str) -> None:
+        """Lay changes over a path map; neither may be changed from now on."""
+        self.base, self.revision = base, revision
+        self.changes = {path: entry for path, entry in changes.items() if base.get(path) != entry}
+
+    def __getitem__(self, path: str) -> Entry:
+        """Return what lies at a path.
+
+        Raises:
+            KeyError: nothing does.
+        """
+        entry = self.changes[path] if path in self.changes else self.base[path]
+        if entry is None:
+            raise KeyError(path)
+        return entry
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield every path, sorted by nothing."""
+        yield from (path for path in self.base if path not in self.changes)
+        yield from (path for path, entry in self.changes.items() if entry is not None)
+
+    def __len__(self) -> int:
+        """Return how many paths there are."""
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,58 @@ def of_paths(paths: PathMap, digest: Callable[[str, Entry], bytes]) -> str:
     return _PREFIX + _of_node(trees.nested(paths), "", digest).hex()
 
 
+def of_changed(
+    repository: Repository,
+    base: str,
+    changes: Mapping[str, Entry | None],
+    cache: DigestCache,
+    digest: Callable[[str, Entry], bytes],
+) -> str:
+    """Return the fingerprint that a tree has by some changes (None: nothing is there); the rest is not read anew.
+
+    Raises:
+        StorageError: an object is missing, or a path is a file and a directory at once.
+    """
+    root = _of_changed(repository, base, trees.changes_by_directory(changes), "", cache, digest)
+    return _PREFIX + (root or _object(b"tree", b"")).hex()
+
+
+def _of_changed(
+    repository: Repository,
+    base: str,
+    node: trees.Node,
+    lead: str,
+    cache: DigestCache,
+    digest: Callable[[str, Entry], bytes],
+) -> bytes | None:
+    rows: dict[bytes, tuple[int, bytes]] = {}
+    below: dict[bytes, str] = {}
+    for raw, mode, child in trees.entries(repository, base):
+        value = node.get(raw.decode(), child)
+        if mode == DIRECTORY:
+            below[raw] = child
+        if value is child or (value is None and mode == DIRECTORY):
+            rows[raw] = (mode, _known(repository, mode, child, cache))
+    for name, value in node.items():
+        raw = name.encode()
+        if isinstance(value, Entry):
+            rows[raw] = (value.mode, digest(lead + name, value))
+        elif isinstance(value, dict):
+            rows.pop(raw, None)
+            tree = _of_changed(repository, below.get(raw, EMPTY_TREE), value, f"{lead}{name}/", cache, digest)
+            if tree is not None:
+                rows[raw] = (DIRECTORY, tree)
+    order = sorted((name + b"/" if mode == DIRECTORY else name, name, mode, one) for name, (mode, one) in rows.items())
+    content = b"".join(b"%o %s\0" % (mode, name) + one for _, name, mode, one in order)
+    return _object(b"tree", content) if content else None
+
+
+def _known(repository: Repository, mode: int, object_id: str, cache: DigestCache) -> bytes:
+    if mode != DIRECTORY:
+        return cache.get(object_id, lambda: _object(b"blob", repository.blob(object_id)))
+    return bytes.fromhex(incremental(repository, object_id, cache).removeprefix(_PREFIX))
+
+
 def _of_node(node: Mapping[str, object], lead: str, digest: Callable[[str, Entry], bytes]) -> bytes:
     rows: list[tuple[bytes, bytes]] = []
     for name, value in node.items():

@@ -11,6 +11,7 @@ from pygit2.enums import ObjectType
 from stateguard.model.identity import BACKUPS, SNAPSHOTS, ZERO
 from stateguard.model.tree import PathMap
 from stateguard.state import trees
+from stateguard.state.batch import Batch
 from stateguard.state.repository import RefMove, Repository, raw_commit
 
 
@@ -22,8 +23,20 @@ def write_snapshot(
     Raises:
         StorageError: the disk refused.
     """
-    tree = trees.build(captured, paths)
-    commit = captured.write(ObjectType.COMMIT, raw_commit(tree, parents, message, at))
+    batch = Batch(captured)
+    return name_snapshot(captured, batch, trees.build(batch, paths), ref, message, at, parents)
+
+
+def name_snapshot(
+    captured: Repository, batch: Batch, tree: str, ref: str, message: str, at: float, parents: Sequence[str]
+) -> str:
+    """Write a commit of a tree whose objects are in a batch, with them, and name it, as :func:`write_snapshot` does.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    commit = batch.write(ObjectType.COMMIT, raw_commit(tree, parents, message, at))
+    batch.flush()
     old = captured.ref(ref)
     if old != commit:
         captured.move([RefMove(ref, commit, old or ZERO)])

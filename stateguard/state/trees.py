@@ -14,6 +14,9 @@ from stateguard.model.tree import DIRECTORY, Entry, PathMap
 from stateguard.state.repository import Repository
 
 _TREE, _BLOB = 2, 3
+_READ = 2048
+_read: dict[str, dict[bytes, tuple[int, str]]] = {}
+"""Tree objects that were read lately: what has an id is the same everywhere and for ever."""
 
 Node = dict[str, "Node | Entry | None"]
 """Changes of one directory: names to what shall be there, None for nothing, a node for changes further down."""
@@ -107,7 +110,16 @@ def build(repository: Sink, paths: PathMap) -> str:
     Raises:
         StorageError: the disk refused, or a path is a file and a directory at once.
     """
-    return _build(nested(paths), lambda content: repository.write(ObjectType.TREE, content))
+    return build_with(paths, lambda content: repository.write(ObjectType.TREE, content))
+
+
+def build_with(paths: PathMap, write: Callable[[bytes], str]) -> str:
+    """Return the id of the tree of a path map; ``write`` takes the bytes of each tree object and returns its id.
+
+    Raises:
+        StorageError: the disk refused, or a path is a file and a directory at once.
+    """
+    return _build(nested(paths), write)
 
 
 def tree_id(paths: PathMap) -> str:
@@ -116,7 +128,7 @@ def tree_id(paths: PathMap) -> str:
     Raises:
         StorageError: a path is a file and a directory at once.
     """
-    return _build(nested(paths), lambda content: _object_id(b"tree", content))
+    return build_with(paths, tree_id_of)
 
 
 def nested(paths: PathMap) -> dict[str, object]:
@@ -240,7 +252,7 @@ def _holds_something(node: Node) -> bool:
 
 def _updated(repository: Repository, base: str, node: Node, write: Callable[[bytes], str]) -> str | None:
     """Return the id of a changed directory, None if nothing is left in it."""
-    rows = _rows(repository, base)
+    rows = dict(_rows(repository, base))
     for name, value in node.items():
         raw = name.encode()
         present = rows.get(raw)
@@ -259,7 +271,14 @@ def _updated(repository: Repository, base: str, node: Node, write: Callable[[byt
 
 
 def _rows(repository: Repository, tree: str) -> dict[bytes, tuple[int, str]]:
-    return {name: (mode, object_id) for name, mode, object_id in entries(repository, tree)}
+    """Return what a tree object holds; not to be changed."""
+    known = _read.get(tree)
+    if known is None:
+        known = {name: (mode, object_id) for name, mode, object_id in entries(repository, tree)}
+        if len(_read) >= _READ:
+            _read.clear()
+        _read[tree] = known
+    return known
 
 
 def _content(rows: Mapping[bytes, tuple[int, str]]) -> bytes:

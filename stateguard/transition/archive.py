@@ -12,13 +12,15 @@ from stateguard.errors import StateguardError
 from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.logs import failure
 from stateguard.live.scan import Captured, Scanner
-from stateguard.model.tree import Entry, PathMap
+from stateguard.live.tracked import Tracked
+from stateguard.model.tree import Entry, Overlay, PathMap
 from stateguard.model.watermark import Force
 from stateguard.record.watermarks import Watermarks
 from stateguard.state import fingerprint, trees
+from stateguard.state.batch import Batch
 from stateguard.state.fingerprint import DigestCache
 from stateguard.state.repository import Repository
-from stateguard.state.snapshot import write_snapshot
+from stateguard.state.snapshot import name_snapshot
 from stateguard.transition.declared import Declared
 
 
@@ -32,6 +34,15 @@ class Kept:
     digests: DigestCache
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last snapshot of a complete state that this process wrote: every object of it is in captured.git."""
+
+    commit: str
+    tree: str
+    paths: Overlay
+
+
 class GivesWay(Exception):  # noqa: N818 - no error: what was kept so far is not kept again
     """Something more urgent waits; keeping can go on later."""
 
@@ -39,9 +50,10 @@ class GivesWay(Exception):  # noqa: N818 - no error: what was kept so far is not
 class Archive:
     """Reads the live directory and keeps it; changes nothing there."""
 
-    def __init__(self, store: Kept, declared: Declared, scanner: Callable[[], Scanner]) -> None:
-        """``scanner`` returns the scanner of the live directory under the rules in force."""
-        self._store, self._declared, self._scanner = store, declared, scanner
+    def __init__(self, store: Kept, declared: Declared, scanner: Callable[[], Scanner], tracked: Tracked) -> None:
+        """``scanner`` returns the scanner of the live directory as it is ruled now, ``tracked`` knows its drift."""
+        self._store, self._declared, self._scanner, self._tracked = store, declared, scanner, tracked
+        self._last: _Last | None = None
 
     def all(
         self,
@@ -50,7 +62,7 @@ class Archive:
         more: Iterable[str] = (),
         operation: int | None = None,
         urgent: Callable[[], bool] = lambda: False,
-    ) -> dict[str, Entry]:
+    ) -> PathMap:
         """Keep the desired paths of a commit, the captured ones, and some more; returns what lies there.
 
         ``force`` is the main commit that was in force until now, ``operation`` the transition that asks. ``urgent``
@@ -61,26 +73,54 @@ class Archive:
             StorageError: captured.git or the database could not be written.
             OSError: something there cannot be read.
         """
-        paths = {*self._declared.desired(commit), *more}
-        return self.these(paths, force, operation, urgent)
+        desired = self._declared.desired(commit)
+        if not commit:
+            return Overlay({}, self._keep(more, force, operation, urgent), "")
+        look = self._unlike(commit, desired)
+        look |= set(more) | set(self._scanner().captured().paths)
+        kept = self._keep(look, force, operation, urgent)
+        return Overlay(desired, {path: kept.get(path) for path in look}, commit)
 
-    def these(
-        self,
-        paths: Iterable[str],
-        force: str,
-        operation: int | None = None,
-        urgent: Callable[[], bool] = lambda: False,
-    ) -> dict[str, Entry]:
+    def these(self, paths: Iterable[str], force: str, operation: int | None = None) -> dict[str, Entry]:
         """Keep these paths and the captured ones, as :meth:`all` does."""
+        return self._keep({*paths, *self._scanner().captured().paths}, force, operation, lambda: False)
+
+    def again(self, backup: str, commit: str, operation: int) -> PathMap:
+        """Keep once more what a backup of a commit's state holds, as it lies there now.
+
+        Raises:
+            StorageError: captured.git or the database could not be written.
+            OSError: something there cannot be read.
+        """
+        last = self._last
+        if last is not None and last.commit == backup:
+            return self.all(commit, commit, last.paths.changes, operation)
+        rules = self._scanner().rules
+        return self.these((path for path in self.kept_in(backup) if not rules.captured(path)), commit, operation)
+
+    def _unlike(self, commit: str, desired: PathMap) -> set[str]:
+        """Return the desired paths of which the last snapshot may not hold what lies there now."""
+        drifted = {one.path for one in self._tracked.drift(commit, desired)}
+        last = self._last
+        if last is None:
+            return {*desired, *drifted}
+        moved = self._declared.differing(last.paths.revision, commit).paths
+        return {*drifted, *moved, *(path for path in last.paths.changes if path in desired)}
+
+    def _keep(
+        self, paths: Iterable[str], force: str, operation: int | None, urgent: Callable[[], bool]
+    ) -> dict[str, Entry]:
         scanner, captured = self._scanner(), self._store.captured
+        batch = Batch(captured)
 
         def store(content: bytes) -> str:
             if urgent():
+                batch.flush()
                 raise GivesWay
-            return captured.write(ObjectType.BLOB, content)
+            return batch.write(ObjectType.BLOB, content)
 
-        wanted = sorted({*paths, *scanner.captured().paths})
-        kept = scanner.keep(wanted, store, captured.has)
+        kept = scanner.keep(sorted(set(paths)), store, captured.has)
+        batch.flush()
         self._mark(scanner.rules, kept, self.blob, force, operation)
         return kept
 
@@ -113,7 +153,29 @@ class Archive:
         Raises:
             StorageError: captured.git could not be written.
         """
-        return write_snapshot(self._store.captured, paths, ref, message, wall_seconds(), parents)
+        batch = Batch(self._store.captured)
+        tree = self._tree(paths, lambda content: batch.write(ObjectType.TREE, content))
+        commit = name_snapshot(self._store.captured, batch, tree, ref, message, wall_seconds(), parents)
+        if isinstance(paths, Overlay) and paths.revision:
+            self._last = _Last(commit, tree, paths)
+        return commit
+
+    def tree(self, paths: PathMap) -> str:
+        """Return the id of the tree of paths that are kept, without writing it.
+
+        Raises:
+            StorageError: an object is missing.
+        """
+        return self._tree(paths, trees.tree_id_of)
+
+    def _tree(self, paths: PathMap, write: Callable[[bytes], str]) -> str:
+        """Make a tree, from the last snapshot's if there is one: what is equal in both is not looked at."""
+        last = self._last
+        if last is None or not isinstance(paths, Overlay) or not paths.revision:
+            return trees.build_with(paths, write)
+        moved = self._declared.differing(last.paths.revision, paths.revision).paths
+        changes = {path: paths.get(path) for path in {*moved, *last.paths.changes, *paths.changes}}
+        return trees.updated(self._store.captured, last.tree, changes, write)
 
     def kept_in(self, commit: str) -> dict[str, Entry]:
         """Return the paths of a snapshot.

@@ -11,13 +11,14 @@ from stateguard.agents.runtime import AgentRuntime
 from stateguard.errors import AgentsError, RefusedError
 from stateguard.live.ground import exists, log_beside, survey
 from stateguard.live.scan import Scanner
+from stateguard.live.tracked import Tracked
 from stateguard.model.graph import reads
 from stateguard.model.ground import aside_name, cleared, in_the_way
 from stateguard.model.health import ALIVE, AgentState, Health
 from stateguard.model.identity import ZERO
 from stateguard.model.policy import System
 from stateguard.model.transition import Conversations, Kind, PathWrite, Plan
-from stateguard.model.tree import Entry, compare
+from stateguard.model.tree import Entry, PathMap
 from stateguard.observe.prober import Prober
 from stateguard.state.snapshot import backup_ref
 from stateguard.text.words import count
@@ -69,17 +70,18 @@ class Preparation:
         scanner: Callable[[], Scanner],
         runtime: AgentRuntime,
         prober: Prober,
+        tracked: Tracked,
         home: str = "",
     ) -> None:
-        """``scanner`` returns the scanner of the live directory under the rules in force.
+        """``scanner`` returns the scanner of the live directory under the rules in force, ``tracked`` knows its drift.
 
         ``home`` is where the guard home lies below the live directory; empty if it lies elsewhere.
         """
-        self._home = home
+        self._home, self._tracked = home, tracked
         self._declared, self._archive, self._scanner = declared, archive, scanner
         self._runtime, self._prober = runtime, prober
 
-    def keep_all(self, commit: str) -> dict[str, Entry]:
+    def keep_all(self, commit: str) -> PathMap:
         """Keep the complete live state of a commit that is in force; returns its paths.
 
         Raises:
@@ -191,7 +193,10 @@ class Preparation:
 
     def _wanted(self, wish: Wish) -> dict[str, Entry | None]:
         before, after = self._declared.desired(wish.source), self._declared.desired(wish.target)
-        paths: set[str] = set(compare(before, after).paths) if wish.differing else {*before, *after}
+        paths = set(self._declared.differing(wish.source, wish.target).paths)
+        if not wish.differing:
+            # What is equal in both and lies there as it should needs no look; the rest of the live directory does.
+            paths |= {one.path for one in self._tracked.drift(wish.source, before)}
         if wish.only is not None:
             paths &= wish.only
         wanted: dict[str, Entry | None] = {path: after.get(path) for path in paths}
@@ -232,7 +237,7 @@ class Preparation:
             # The first apply of all: what runs already and finds its inputs as they are is not touched.
             source = replace(target, agents={n: spec for n, spec in target.agents.items() if n not in down})
         elif wish.only is None:
-            paths |= set(compare(self._declared.desired(wish.source), self._declared.desired(wish.target)).paths)
+            paths |= set(self._declared.differing(wish.source, wish.target).paths)
         every = wish.every or wish.conversations is not Conversations.KEEP
         return affected(source, target, paths, rules.glob, also=down, every=every)
 

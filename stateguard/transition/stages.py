@@ -85,10 +85,8 @@ class Stages:
         if not plan.stop:
             return "nothing was stopped, nothing new to keep"
         archive = self._parts.archive
-        known = archive.kept_in(plan.backup)
-        rules = self._parts.scanner().rules
-        now = archive.these((p for p in known if not rules.captured(p)), plan.source, operation.id)
-        if now == known:
+        now = archive.again(plan.backup, plan.source, operation.id)
+        if archive.tree(now) == self._parts.captured.commit(plan.backup).tree:
             return "nothing was written since the backup"
         message = f"Emergency backup of operation {operation.id}, after its agents stopped\n"
         archive.write(now, backup_ref(operation.id), message, [plan.backup])
@@ -154,6 +152,8 @@ class Stages:
         if name is not StepName.CONVERSATIONS:
             foreign = self._foreign(mine)
             return [(w.path, w.before) for w in mine if w.path not in foreign]
+        if not mine:
+            return []
         last = self._parts.captured.ref(backup_ref(operation.id))
         known = self._parts.archive.kept_in(last) if last else {}
         return [(w.path, known.get(w.path, w.before)) for w in mine]

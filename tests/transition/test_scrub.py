@@ -14,6 +14,7 @@ from stateguard.detect.failure import BASELINE_DAMAGED, TELLING, conditions
 from stateguard.guard.scrub import Pace, Scrub, StoppedError
 from stateguard.guard.view import drift_now, facts, live_fingerprint
 from stateguard.host.clock import thread_seconds
+from stateguard.state.git import git
 from transition.setting import Setting
 
 PATH = "config/shared.txt"
@@ -57,13 +58,27 @@ def test_what_changed_for_everybody_to_see_is_no_news(setting: Setting) -> None:
     assert not setting.guard.wake.is_set()
 
 
-def rot(setting: Setting, object_id: str) -> tuple[Path, bytes]:
-    """Change a byte of a loose object, as a failing disk does; returns the file and what it held."""
-    path = setting.guard.captured.path / "objects" / object_id[:2] / object_id[2:]
-    content = path.read_bytes()
-    path.chmod(0o644)
-    path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
-    return path, content
+def rot(setting: Setting, object_id: str) -> tuple[Path, int]:
+    """Change a byte of a packed object, as a failing disk does; returns the file and where the byte is."""
+    repository = setting.guard.captured.path
+    for index in (repository / "objects/pack").glob("*.idx"):
+        for line in git(repository, "verify-pack", "-v", str(index)).decode().splitlines():
+            words = line.split()
+            if words[0] == object_id:
+                pack, place = index.with_suffix(".pack"), int(words[4]) + int(words[3]) - 3
+                pack.chmod(0o644)
+                flip(pack, place)
+                return pack, place
+    raise LookupError(object_id)
+
+
+def flip(path: Path, place: int) -> None:
+    """Flip a bit of a file in place: it is mapped into memory."""
+    with path.open("r+b") as stream:
+        stream.seek(place)
+        byte = stream.read(1)[0]
+        stream.seek(place)
+        stream.write(bytes([byte ^ 1]))
 
 
 def test_a_baseline_that_rots_is_told_and_not_gone_back_to(setting: Setting) -> None:
@@ -73,7 +88,7 @@ def test_a_baseline_that_rots_is_told_and_not_gone_back_to(setting: Setting) -> 
     assert scrub.damaged() == ()
     snapshot = guard.baselines.get(1).statement.snapshot
     blob = guard.archive.kept_in(snapshot)["agents/parent/prompt.md"].id
-    path, content = rot(setting, blob)
+    pack, place = rot(setting, blob)
     scrub.round(at_once)
     ((number, problem),) = scrub.damaged()
     assert number == 1
@@ -82,7 +97,7 @@ def test_a_baseline_that_rots_is_told_and_not_gone_back_to(setting: Setting) -> 
     found = next(c for c in conditions(type(seen)(seen.agents, seen.statuses, (), damaged=scrub.damaged())))
     assert (found.type, found.component, int(found.severity)) == (BASELINE_DAMAGED, "baseline/1", 2)
     assert found.type in TELLING
-    path.write_bytes(content)
+    flip(pack, place)
     scrub.round(at_once)
     assert scrub.damaged() == ()
     rot(setting, blob)

@@ -1,0 +1,121 @@
+"""Where the live directory is not as desired: known at any moment, by looking only where something was touched."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from stateguard.host.clock import boot_seconds
+from stateguard.live.scan import Scanner
+from stateguard.model.tree import Drift, PathMap, drift
+
+_WHOLE_EVERY_SECONDS = 60.0
+_SHARE = 200
+"""Looking at everything now and then takes at most this fraction of the time."""
+
+
+class Watch(Protocol):
+    """Tells of touched paths; a run of it that missed nothing has a number."""
+
+    def settled(self) -> int | None:
+        """Return the number of the run once all that happened until now was told; None: something may be missed."""
+        ...
+
+
+class Tracked:
+    """Remembers which desired paths the live directory holds otherwise.
+
+    A hint of the watcher is enough to look at a path again, never to believe anything of it. Everything is looked at
+    when the watcher cannot vouch for having told all, when there is none, and now and then all the same.
+    """
+
+    def __init__(self, scanner: Callable[[], Scanner], differing: Callable[[str, str], Iterable[str]]) -> None:
+        """``differing`` returns the desired paths by which two commits differ."""
+        self._scanner, self._differing = scanner, differing
+        self._lock, self._hints = threading.RLock(), threading.Lock()
+        self._watch: Watch | None = None
+        self._dirty: set[str] = set()
+        self._run: int | None = None
+        self._revision: str | None = None
+        self._order: list[str] = []
+        self._found: dict[str, Drift] = {}
+        self._whole_at = self._whole_seconds = 0.0
+
+    def believe(self, watch: Watch | None) -> None:
+        """Rely on a watcher from now on, or on none."""
+        with self._lock:
+            self._watch, self._run = watch, None
+
+    def touched(self, paths: frozenset[str]) -> None:
+        """Look at these paths, and at all below them, when it is asked next; may be called from any thread."""
+        with self._hints:
+            self._dirty |= paths
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the last answer came from looking only where something was touched."""
+        return self._run is not None
+
+    def drift(self, revision: str, desired: PathMap) -> tuple[Drift, ...]:
+        """Return the paths of a commit's desired state that the live directory holds otherwise, sorted.
+
+        Raises:
+            OSError: something there cannot be read.
+        """
+        with self._lock:
+            run = self._watch.settled() if self._watch is not None else None
+            with self._hints:
+                dirty, self._dirty = self._dirty, set()
+            try:
+                if run is None or run != self._run or self._revision is None or self._is_due():
+                    self._whole(desired)
+                else:
+                    self._again(revision, desired, dirty)
+            except BaseException:
+                self._run = None
+                raise
+            self._run, self._revision = run, revision
+            return tuple(self._found[path] for path in sorted(self._found))
+
+    def _is_due(self) -> bool:
+        return boot_seconds() > self._whole_at + max(_WHOLE_EVERY_SECONDS, _SHARE * self._whole_seconds)
+
+    def _whole(self, desired: PathMap) -> None:
+        began = boot_seconds()
+        self._order = sorted(desired)
+        self._found = {one.path: one for one in drift(desired, self._scanner().observe(self._order))}
+        self._whole_at = boot_seconds()
+        self._whole_seconds = self._whole_at - began
+
+    def _again(self, revision: str, desired: PathMap, dirty: set[str]) -> None:
+        look = set(self._found)
+        if revision != self._revision:
+            moved = set(self._differing(self._revision or "", revision))
+            look |= moved
+            for path in moved:
+                place = bisect_left(self._order, path)
+                if not self._has(path) and path in desired:
+                    self._order.insert(place, path)
+                elif self._has(path) and path not in desired:
+                    del self._order[place]
+        for path in dirty:
+            look |= set(self._below(path))
+        mine = {path: desired[path] for path in sorted(look) if path in desired}
+        for path in look:
+            self._found.pop(path, None)
+        self._found |= {one.path: one for one in drift(mine, self._scanner().observe(mine))}
+
+    def _has(self, path: str) -> bool:
+        place = bisect_left(self._order, path)
+        return place < len(self._order) and self._order[place] == path
+
+    def _below(self, path: str) -> Iterable[str]:
+        """Yield a path if it is desired, and every desired one below it."""
+        if self._has(path):
+            yield path
+        place = bisect_left(self._order, path + "/")
+        while place < len(self._order) and self._order[place].startswith(path + "/"):
+            yield self._order[place]
+            place += 1
