@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -204,6 +205,7 @@ def _verified(store: DiskObjectStore, object_id: bytes, kind: bytes, number: int
     except RecursionError:
         raise
     except Exception as error:  # damaged bytes make dulwich raise nearly anything
+        traceback.clear_frames(error.__traceback__)  # they hold parts of the pack, which could not be closed
         message = f"object {object_id.decode()} is missing or damaged"
         raise StorageError(message, next_step="restore the repository from a mirror") from error
     name = hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content, usedforsecurity=False).hexdigest()
