@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pygit2.enums import ObjectType
 
 from stateguard.config.sections import PathRules
-from stateguard.errors import StateguardError
+from stateguard.errors import StateguardError, StorageError
 from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.logs import failure
 from stateguard.live.scan import Captured, Scanner
@@ -175,7 +175,12 @@ class Archive:
             return trees.build_with(paths, write)
         moved = self._declared.differing(last.paths.revision, paths.revision).paths
         changes = {path: paths.get(path) for path in {*moved, *last.paths.changes, *paths.changes}}
-        return trees.updated(self._store.captured, last.tree, changes, write)
+        try:
+            return trees.updated(self._store.captured, last.tree, changes, write)
+        except StorageError:
+            failure("the last snapshot cannot be read; this one is made without it", tree=last.tree)
+            self._last = None
+            return trees.build_with(paths, write)
 
     def kept_in(self, commit: str) -> dict[str, Entry]:
         """Return the paths of a snapshot.

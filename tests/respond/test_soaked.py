@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from damage import rot
 from respond.responding import (
     bad_later,
     events,
@@ -30,16 +29,10 @@ def soaked(setting: Setting, text: str) -> int:
 
 
 def damage(setting: Setting, number: int) -> None:
-    """Take a blob away that only the snapshot of this baseline needs."""
+    """Spoil the tree of the snapshot of this baseline."""
     guard = setting.guard
     tree = guard.captured.commit(guard.baselines.get(number).statement.snapshot).tree
-    for repository in (guard.captured, guard.repository):
-        path = Path(repository.path, "objects", tree[:2], tree[2:])
-        if path.exists():
-            path.unlink()
-            break
-    else:
-        pytest.fail("the tree is nowhere")
+    rot([guard.captured.path, guard.repository.path], tree)
 
 
 def test_a_state_that_has_soaked_becomes_a_baseline(setting: Setting) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import mmap
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
+from damage import flip, rot
 from helpers import eventually
 from stateguard.detect.failure import BASELINE_DAMAGED, TELLING, conditions
 from stateguard.guard.scrub import Pace, Scrub, StoppedError
 from stateguard.guard.view import drift_now, facts, live_fingerprint
 from stateguard.host.clock import thread_seconds
-from stateguard.state.git import git
 from transition.setting import Setting
 
 PATH = "config/shared.txt"
@@ -58,29 +57,6 @@ def test_what_changed_for_everybody_to_see_is_no_news(setting: Setting) -> None:
     assert not setting.guard.wake.is_set()
 
 
-def rot(setting: Setting, object_id: str) -> tuple[Path, int]:
-    """Change a byte of a packed object, as a failing disk does; returns the file and where the byte is."""
-    repository = setting.guard.captured.path
-    for index in (repository / "objects/pack").glob("*.idx"):
-        for line in git(repository, "verify-pack", "-v", str(index)).decode().splitlines():
-            words = line.split()
-            if words[0] == object_id:
-                pack, place = index.with_suffix(".pack"), int(words[4]) + int(words[3]) - 3
-                pack.chmod(0o644)
-                flip(pack, place)
-                return pack, place
-    raise LookupError(object_id)
-
-
-def flip(path: Path, place: int) -> None:
-    """Flip a bit of a file in place: it is mapped into memory."""
-    with path.open("r+b") as stream:
-        stream.seek(place)
-        byte = stream.read(1)[0]
-        stream.seek(place)
-        stream.write(bytes([byte ^ 1]))
-
-
 def test_a_baseline_that_rots_is_told_and_not_gone_back_to(setting: Setting) -> None:
     guard = setting.guard
     scrub = Scrub(guard)
@@ -88,7 +64,7 @@ def test_a_baseline_that_rots_is_told_and_not_gone_back_to(setting: Setting) -> 
     assert scrub.damaged() == ()
     snapshot = guard.baselines.get(1).statement.snapshot
     blob = guard.archive.kept_in(snapshot)["agents/parent/prompt.md"].id
-    pack, place = rot(setting, blob)
+    pack, place = rot([guard.captured.path], blob)
     scrub.round(at_once)
     ((number, problem),) = scrub.damaged()
     assert number == 1
@@ -100,7 +76,7 @@ def test_a_baseline_that_rots_is_told_and_not_gone_back_to(setting: Setting) -> 
     flip(pack, place)
     scrub.round(at_once)
     assert scrub.damaged() == ()
-    rot(setting, blob)
+    rot([guard.captured.path], blob)
     scrub.round(at_once)
     guard.baselines.revoke(1, "person:ann", "rotten")
     scrub.round(at_once)
@@ -125,7 +101,7 @@ def test_a_thread_of_it_goes_round_and_ends(setting: Setting) -> None:
     settings = setting.home.settings
     settings.write_text(settings.read_text() + "scrub: {every: 1h, percent: 100}\n")
     snapshot = setting.guard.baselines.get(1).statement.snapshot
-    rot(setting, setting.guard.archive.kept_in(snapshot)[PATH].id)
+    rot([setting.guard.captured.path], setting.guard.archive.kept_in(snapshot)[PATH].id)
     scrub = Scrub(setting.guard)
     scrub.start()
     eventually(scrub.damaged, 20)
