@@ -50,6 +50,7 @@ from stateguard.model.tree import REGULAR, Entry
 from stateguard.model.trust import Key, Role, is_person_name
 from stateguard.record import audit
 from stateguard.state import trees
+from stateguard.state.batch import Batch
 from stateguard.state.forward import signed_commit
 from stateguard.state.repository import RefMove, Repository
 from stateguard.text.words import count, joined, seconds
@@ -188,7 +189,9 @@ def _gathered(guard: Guard, founding: Founding) -> Gathered:
 
 
 def _first_commit(guard: Guard, taken: Gathered) -> str:
-    tree = trees.build(guard.repository, taken.paths)
+    batch = Batch(guard.repository)
+    tree = trees.build(batch, taken.paths)
+    batch.flush()
     verdict = judge(tree_reader(guard.repository, tree), None, default_policy(), commands=guard.settings.needs_commands)
     if verdict.problems:
         lines = "\n".join(p.text() for p in verdict.problems[:20])

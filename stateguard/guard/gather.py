@@ -23,6 +23,7 @@ from stateguard.host import files
 from stateguard.live.scan import settled
 from stateguard.model.policy import Policy
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
+from stateguard.state.batch import Batch
 from stateguard.state.git import git_raw
 from stateguard.state.repository import Repository
 from stateguard.text.escape import line
@@ -86,6 +87,7 @@ class Directory:
         """Look at a directory; what is taken is stored in the repository, whose settings of git hold."""
         self._root, self._repository, self._policy = root, repository, policy
         self._rules = PathRules(policy)
+        self._batch = Batch(repository)
 
     def visible(self, below: str = "") -> list[bytes]:
         """Return every file and link that is not ignored, and with a slash at its end each repository inside.
@@ -118,10 +120,11 @@ class Directory:
                 skipped.append(Skipped(path, "a git repository of its own"))
             elif not captured and self._rules.captured(path):
                 own.append(path)
-            elif isinstance(found := self.take(raw), Skipped):
+            elif isinstance(found := self._take(raw), Skipped):
                 skipped.append(found)
             elif found is not None:
                 paths[path] = found
+        self._batch.flush()
         ignored = self.ignored()
         closed = tuple(p for p in ignored if p.endswith("/"))
         skipped += [s for s in self._special("") if not s.path.startswith(closed)]
@@ -134,6 +137,11 @@ class Directory:
             OSError: it cannot be read.
             StorageError: the repository cannot be written.
         """
+        entry = self._read(raw)
+        self._batch.flush()
+        return entry
+
+    def _read(self, raw: bytes) -> Entry | None:
         path = os.fsdecode(raw)
         *parts, name = path.split("/")
         try:
@@ -145,7 +153,7 @@ class Directory:
             return None
         executable = EXECUTABLE if found.st_mode & stat.S_IXUSR else REGULAR
         mode = SYMLINK if stat.S_ISLNK(found.st_mode) else executable
-        return Entry(mode, self._repository.write(ObjectType.BLOB, content))
+        return Entry(mode, self._batch.write(ObjectType.BLOB, content))
 
     def take(self, raw: bytes) -> Entry | Skipped | None:
         """Store one file or link, or say why it is left alone; None if it has just gone.
@@ -153,17 +161,22 @@ class Directory:
         Raises:
             StorageError: the repository cannot be written.
         """
-        shown = shown_path(raw)
+        found = self._take(raw)
+        self._batch.flush()
+        return found
+
+    def _take(self, raw: bytes) -> Entry | Skipped | None:
+        shown, path = shown_path(raw), self._root / os.fsdecode(raw)
         try:
-            found = (self._root / os.fsdecode(raw)).lstat()
-            reason = _unfit(raw, found)
-            entry = self.read(raw) if not reason else None
+            reason = _unfit(raw, path.lstat())
+            entry = self._read(raw) if not reason else None
+            target = os.fsencode(path.readlink()) if entry is not None and entry.mode == SYMLINK else b""
         except FileNotFoundError:
             return None
         except OSError as error:
             return Skipped(shown, f"it cannot be read: {error.strerror or error}")
         if entry is not None and entry.mode == SYMLINK:
-            wrong = symlink_problem(shown, self._repository.blob(entry.id))
+            wrong = symlink_problem(shown, target)
             reason = wrong.message if wrong else ""
         return Skipped(shown, reason) if reason else entry
 
