@@ -172,6 +172,8 @@ def overridden(withdrawn: tuple[str, int | None], options: Sequence[str]) -> boo
 
 def withdrawn_as(guard: Guard, repository: Repository, commit: str) -> tuple[str, int | None] | None:
     """Return revision and incident under which a commit's desired tree was withdrawn, or None."""
+    if not guard.store.has_withdrawn():
+        return None  # the usual case needs no look at the whole tree
     rules = guard.books.declared.rules(guard.main)
     paths = trees.path_map(repository, repository.commit(commit).tree)
     digest = trees.tree_id({path: entry for path, entry in paths.items() if not rules.captured(path)})

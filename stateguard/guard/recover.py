@@ -11,6 +11,7 @@ from stateguard.host.logs import failure, log
 from stateguard.model.transition import Conversations, Outcome
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
+from stateguard.state.batch import forget_unfinished
 from stateguard.state.locks import free_locks
 from stateguard.transition.journal import Operation
 from stateguard.transition.prepare import Wish
@@ -24,7 +25,7 @@ def recover(guard: Guard, applies: Applies) -> list[int]:
     Raises:
         StateguardError: storage does not allow it.
     """
-    _free_locks(guard)
+    _clear(guard)
     recovered: list[int] = []
     while left := [o for o in guard.books.journal.unfinished() if not _belongs_to_apply(o)]:
         operation = left[0]
@@ -38,12 +39,13 @@ def recover(guard: Guard, applies: Applies) -> list[int]:
     return recovered
 
 
-def _free_locks(guard: Guard) -> None:
+def _clear(guard: Guard) -> None:
     for repository in (guard.repository, guard.captured):
         try:
             free_locks(repository.path)
+            forget_unfinished(repository.path)
         except OSError:
-            failure("a lock that a killed git left could not be removed", repository=repository.path.name)
+            failure("what an interrupted write left could not be removed", repository=repository.path.name)
 
 
 def way_of(operation: Operation) -> Back:

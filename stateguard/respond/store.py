@@ -171,6 +171,10 @@ class Store:
         row = self._db.row("SELECT revision, incident FROM withdrawn WHERE digest=?", (digest,))
         return None if row is None else (row["revision"], row["incident"])
 
+    def has_withdrawn(self) -> bool:
+        """Say whether any desired tree is withdrawn."""
+        return self._db.row("SELECT 1 FROM withdrawn LIMIT 1") is not None
+
     def release(self, digest: str) -> None:
         """Forget that a desired tree was withdrawn: it is live again."""
         self._db.execute("DELETE FROM withdrawn WHERE digest=?", (digest,))

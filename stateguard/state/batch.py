@@ -71,6 +71,21 @@ class Batch:
         faults.point("batch.flushed")
 
 
+def forget_unfinished(repository: Path) -> int:
+    """Remove what an interrupted :meth:`Batch.flush` left; returns how many files that were.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    directory = repository / "objects/pack"
+    left = [path.name for path in directory.glob(f"{files.TEMPORARY}*")]
+    if left:
+        with files.open_root(directory) as opened:
+            for name in left:
+                files.remove_at(opened, name)
+    return len(left)
+
+
 def _write_pack(directory: Path, objects: dict[str, tuple[ObjectType, bytes]]) -> None:
     """Write a pack with its index; the index comes last, because git looks for packs by their indexes."""
     body = io.BytesIO()

@@ -37,6 +37,7 @@ class Declared:
         self._soft: dict[str, tuple[frozenset[Named], System]] = {}
         self._paths: dict[str, dict[str, Entry]] = {}
         self._desired: dict[str, dict[str, Entry]] = {}
+        self._files: dict[str, frozenset[str]] = {}
         self._differing: dict[tuple[str, str], Changes] = {}
         self._systems: dict[str, tuple[System, PathRules]] = {}
         self._rules: list[tuple[Policy, PathRules]] = []
@@ -52,7 +53,8 @@ class Declared:
         known = self._paths.get(commit)
         if known is None:
             known = self._read(commit)
-            _make_room(self._paths)
+            for gone in _make_room(self._paths):
+                del self._files[gone]
             self._paths[commit] = known
         return known
 
@@ -61,9 +63,15 @@ class Declared:
         tree = self._repository.commit(commit).tree
         like = next(reversed(self._paths), None)
         if like is None:
-            return trees.path_map(self._repository, tree)
-        found = dict(self._paths[like])
-        _take(found, trees.differing(self._repository, self._repository.commit(like).tree, tree))
+            found = trees.path_map(self._repository, tree)
+            self._files[commit] = frozenset(path for path in found if is_declaration(path))
+            return found
+        found, moved = (
+            dict(self._paths[like]),
+            trees.differing(self._repository, self._repository.commit(like).tree, tree),
+        )
+        _take(found, moved)
+        self._files[commit] = self._files[like] - moved.keys() | {p for p in moved if p in found and is_declaration(p)}
         return found
 
     def system(self, commit: str) -> System:
@@ -166,7 +174,8 @@ class Declared:
     def _both(self, commit: str) -> tuple[System, PathRules]:
         if commit not in self._systems:
             _make_room(self._systems)
-            files = {p: self._repository.blob(e.id) for p, e in self.paths(commit).items() if is_declaration(p)}
+            paths = self.paths(commit)
+            files = {path: self._repository.blob(paths[path].id) for path in self._files.get(commit, ())}
             system = load_system(files) if commit else System({}, (), default_policy())
             self._systems[commit] = (system, self._rules_of(system.policy.ignoring(self._ignore)))
         return self._systems[commit]
@@ -188,8 +197,11 @@ def _take(paths: dict[str, Entry], moved: Mapping[str, tuple[Entry | None, Entry
             paths[path] = entry
 
 
-def _make_room(cache: dict[str, Any]) -> None:
-    every = sum(len(one) for one in cache.values() if isinstance(one, dict))
+def _make_room(cache: dict[str, Any]) -> list[str]:
+    """Let the oldest go; returns of which commits."""
+    every, gone = sum(len(one) for one in cache.values() if isinstance(one, dict)), list[str]()
     while len(cache) >= _KEPT or (len(cache) > 1 and every > _KEPT_PATHS):
-        gone = cache.pop(next(iter(cache)))
-        every -= len(gone) if isinstance(gone, dict) else 0
+        gone.append(next(iter(cache)))
+        found = cache.pop(gone[-1])
+        every -= len(found) if isinstance(found, dict) else 0
+    return gone

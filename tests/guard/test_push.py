@@ -301,15 +301,14 @@ def test_a_good_main_beside_a_bad_ref_is_refused_too(tiny: Driver) -> None:
 
 
 def test_a_report_that_a_guard_owes_is_published_by_the_next(tiny: Driver) -> None:
-    lock = tiny.repository / "refs/heads/incidents.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    lock.touch()
+    blocker = "refs/heads/incidents/theirs"
+    git(tiny.repository, "update-ref", blocker, "main")
     assert tiny.offer(ALPHA, "crash and be taken back\n").returncode == 1
     number = max(i["id"] for i in tiny.ask("incident", "list")["incidents"])
     path = f"incidents/{number:04d}.md"
     assert git(tiny.repository, "show", f"refs/heads/incidents:{path}", check=False) == ""
     tiny.stop()
-    lock.unlink()
+    git(tiny.repository, "update-ref", "-d", blocker)
     tiny.start()
     eventually(lambda: "RESOLVED" in git(tiny.repository, "show", f"refs/heads/incidents:{path}", check=False), 30)
     assert CANDIDATES not in tiny.refs()

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pygit2.enums import ObjectType
 
+from stateguard import faults
 from stateguard.errors import StorageError
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
 from stateguard.state import trees
-from stateguard.state.batch import Batch, object_id
+from stateguard.state.batch import Batch, forget_unfinished, object_id
 from stateguard.state.git import git
 from stateguard.state.repository import Repository
 
@@ -81,6 +82,23 @@ def test_a_batch_is_there_once_it_is_flushed(repository: Repository, count: int)
     again = Batch(repository)
     assert again.write(ObjectType.BLOB, contents[0]) == names[0]
     again.flush()
+
+
+@pytest.mark.parametrize(
+    "point", ["files.write:1", "files.rename:1", "files.rename:2", "batch.flush:1", "batch.flushed:1"]
+)
+def test_what_a_cut_batch_left_goes(tmp_path: Path, point: str) -> None:
+    repository = Repository.create(tmp_path / "r.git", served=False)
+    batch = Batch(repository)
+    name, *_ = (batch.write(ObjectType.BLOB, b"%d\n" % number) for number in range(50))
+    faults.arm(f"{point}:cut")
+    with pytest.raises(faults.Cut):
+        batch.flush()
+    faults.arm(None)
+    assert forget_unfinished(repository.path) == (1 if point.startswith("files") else 0)
+    assert forget_unfinished(repository.path) == 0
+    assert repository.has(name) is (point == "batch.flushed:1")
+    git(repository.path, "fsck", "--full", "--strict")
 
 
 def test_stock_git_reads_what_a_batch_wrote(repository: Repository, tmp_path: Path) -> None:
