@@ -21,10 +21,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from faults.ground import JOURNEYS, Ground, at_work
+from faults.ground import JOURNEYS, Ground, at_work, copy
 from faults.processes import Note, forked
 from faults.scene import STAGE, Struck, numbered
-from transition.setting import copied
 
 MUTATING = (
     "openat,write,pwrite64,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,symlinkat,linkat,fsync,"
@@ -160,7 +159,7 @@ def calls_of() -> list[tuple[str, str, int]]:
 def _listened(name: str, ground: Ground, room: Path) -> list[tuple[str, int]]:
     journey = JOURNEYS[name]
     template, before = ground.template(name, journey)
-    home, log = copied(template, room), room / "calls"
+    home, log = copy(template, room), room / "calls"
 
     def work(note: Note) -> None:
         if not journey.begins:

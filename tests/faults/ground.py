@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
 from stateguard.state import trees
 from stateguard.state.repository import raw_commit
-from transition.setting import Setting, audit_problems, copied, founded, leftovers
+from transition.setting import Setting, audit_problems, founded, leftovers
 
 _AGENT = """\
 trap 'rm -f up-$1; exit 0' TERM
@@ -142,7 +143,7 @@ class Ground:
         if name not in self._homes:
             place = self.root / name
             place.mkdir()
-            self._homes[name] = self._make(journey, copied(self._plain, place))
+            self._homes[name] = self._make(journey, copy(self._plain, place))
         return self._homes[name]
 
     def _make(self, journey: Journey, home: Home) -> tuple[Home, Before]:
@@ -371,6 +372,22 @@ def _told(guard: Guard, journey: Journey, reached: str, noted: tuple[Any, ...]) 
     if isinstance(journey, Failing):
         settled = all(i.state is IncidentState.RESOLVED for i in guard.store.incidents())
         _require(settled, Outcome.STUCK, f"incidents: {[str(i.state) for i in guard.store.incidents()]}")
+
+
+def copy(template: Home, room: Path) -> Home:
+    """Copy a home whose agents are stopped into a directory; git's objects, which nobody changes, are shared."""
+    home = Home(room / "home")
+    shutil.copytree(template.root, home.root, symlinks=True, copy_function=_copy)
+    text = home.settings.read_text()
+    home.settings.write_text(text.replace(str(template.root), str(home.root)))
+    return home
+
+
+def _copy(source: str, target: str) -> None:
+    if "/objects/" in source:
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 def _require(holds: object, outcome: Outcome, what: str) -> None:

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults.ground import JOURNEYS, Before, Broken, Ground, Heal, Journey, at_work, check
+from faults.ground import JOURNEYS, Before, Broken, Ground, Heal, Journey, at_work, check, copy
 from faults.kinds import Outcome, Result, Trial
 from faults.processes import Note, Told, forked
 from stateguard import faults
 from stateguard.errors import StateguardError
 from stateguard.host.home import Home
-from transition.setting import copied
 
 _LATE_SECONDS = 60.0
 
@@ -59,7 +58,7 @@ class Stage:
 
     def ground(self, room: Path) -> Ground:
         """Return this process's ground; forked workers never share one, for agents are known by it."""
-        root = room.parent / f"ground-{os.getpid()}"
+        root = room.parent / f"ground-{room.name}-{os.getpid()}"
         if root not in self.grounds:
             self.grounds = {root: Ground(root)}
         return self.grounds[root]
@@ -77,7 +76,7 @@ def play(trial: Trial, room: Path, struck: Struck, journey: Journey | None = Non
     began = time.monotonic()
     ground, journey = STAGE.ground(room), journey or JOURNEYS[trial.journey]
     template, before = ground.template(trial.journey, journey)
-    home = copied(template, room)
+    home = copy(template, room)
     hit, noted = False, ()
     try:
         for number, fault in enumerate(trial.faults or ("",)):
@@ -99,7 +98,7 @@ def points(journey_name: str, room: Path) -> list[tuple[str, int]]:
     ground = STAGE.ground(room)
     journey = JOURNEYS[journey_name]
     template, before = ground.template(journey_name, journey)
-    home = copied(template, room)
+    home = copy(template, room)
 
     def work(note: Note) -> list[str]:
         names: list[str] = []
