@@ -27,7 +27,7 @@ def main() -> int:
     console = Console()
     results = Results(options.resume)
     if options.report:
-        sys.stdout.write(markdown(results.all, f"make faults, seed {options.seed}"))
+        sys.stdout.write(markdown(results.all))
         return 0
     todo = [Trial.parse(options.repeat)] if options.repeat else list(_wanted(options, kinds, console))
     left = results.left(todo)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from faults.kinds import Outcome, Result, Trial
 
+PEER = "peer"
+
 COLUMNS = (Outcome.SURVIVED, Outcome.TORN, Outcome.LOST, Outcome.DOUBLED, Outcome.STUCK, Outcome.ERROR)
+_HEAD = ("trials", "struck", *map(str, COLUMNS))
 
 
 class Results:
@@ -55,14 +58,26 @@ def scoreboard(results: Sequence[Result]) -> list[tuple[str, ...]]:
     return rows
 
 
-def markdown(results: Sequence[Result], command: str) -> str:
-    """Return the scoreboard as a Markdown table, with the median time of a trial and the seeds."""
-    head = ("kind", "trials", "faults struck", *map(str, COLUMNS))
+def markdown(results: Sequence[Result]) -> str:
+    """Return the scoreboard as Markdown: a table of the kinds, with their seeds and commands, and one of the peers."""
+    peers = [r for r in results if r.trial.kind == PEER]
+    ours = [r for r in results if r.trial.kind != PEER]
+    rows = [(*row, _command(row[0], ours)) for row in scoreboard(ours)]
+    parts = [_table(("kind", *_HEAD, "command"), rows)] if rows else []
+    tools = sorted({r.trial.journey for r in peers})
+    rows = [(tool, *_counted([r for r in peers if r.trial.journey == tool])) for tool in tools]
+    parts += [_table(("tool", *_HEAD), rows)] if rows else []
+    return "\n".join(parts)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in scoreboard(results)]
-    seconds = sum(r.seconds for r in results)
-    lines += ["", f"Made by `{command}`; {seconds / 60:.0f} minutes of trials."]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
+
+
+def _command(kind: str, results: Sequence[Result]) -> str:
+    seeds = Counter(r.trial.seed for r in results if r.trial.kind == kind)
+    return "; ".join(f"`--kind {kind} --trials {number} --seed {seed}`" for seed, number in sorted(seeds.items()))
 
 
 def _counted(results: Sequence[Result]) -> tuple[str, ...]:
