@@ -34,7 +34,7 @@ def main() -> int:
     if len(left) < len(todo):
         console.print(f"{len(todo) - len(left)} of {len(todo)} trials were run before; going on")
     options.keep.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix="stateguard-faults-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    root = Path(tempfile.mkdtemp(prefix="stateguard-faults-", dir=options.room))
     try:
         _run(left, kinds, results, Workers(kinds, options.jobs, root, options.keep), console)
     finally:
@@ -53,6 +53,8 @@ def _options(kinds: dict[str, Kind]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="decides what is random")
     parser.add_argument("--resume", type=Path, help="results file, one JSON document a line; a later run goes on there")
     parser.add_argument("--keep", type=Path, default=Path("faults-kept"), help="where homes of failed trials are kept")
+    room = _MEMORY if _MEMORY.is_dir() else None
+    parser.add_argument("--room", type=Path, default=room, help="where trials happen (default: in memory)")
     parser.add_argument("--jobs", type=int, default=1, help="trials at the same time")
     parser.add_argument("--repeat", metavar="TRIAL", help="run one trial again, as a result names it")
     parser.add_argument("--report", action="store_true", help="only print the scoreboard of --resume as Markdown")
