@@ -14,6 +14,8 @@ from faults.scene import Struck, play
 
 ERRORS = ("EIO", "ENOSPC", "EMFILE", "EDQUOT")
 _SHARE_OF_CALLS = 0.4
+_SHARE_OF_GIT = 0.1
+_SHARE_CUT_SHORT = 0.1
 _LONGEST_FILE_BYTES = 1200
 
 
@@ -56,9 +58,9 @@ class Errno:
 
     def _at_call(self, rng: random.Random, calls: list[tuple[str, str, int]], seed: int) -> Trial:
         journey, call, nth = rng.choice(calls)
-        if rng.random() < 0.1:
+        if rng.random() < _SHARE_CUT_SHORT:
             return Trial(self.name, journey, (f"call=file:{rng.randint(1, _LONGEST_FILE_BYTES)}:short",), seed)
-        if rng.random() < 0.3:
+        if rng.random() < _SHARE_OF_GIT:
             return Trial(self.name, journey, (f"call=git.{call}:{rng.randint(1, 12)}:{rng.choice(ERRORS)}",), seed)
         return Trial(self.name, journey, (f"call={call}:{nth}:{rng.choice(ERRORS)}",), seed)
 

@@ -12,6 +12,8 @@ from faults.ground import JOURNEYS
 from faults.kinds import Result, Trial
 from faults.scene import play
 
+_SHARE_OF_GIT = 0.05
+
 GIT_CALLS = {"openat": 40, "write": 12, "rename": 4, "mkdir": 3, "fsync": 6, "unlink": 4, "close": 30}
 """Calls of git that are struck, with the highest number of each that is tried."""
 
@@ -42,11 +44,11 @@ class Syscall:
         rng.shuffle(every)
         for journey, call, nth in every:
             yield Trial(self.name, journey, (f"call={call}:{nth}:kill",), seed)
-            if rng.random() < 0.25:
+            if rng.random() < _SHARE_OF_GIT:
                 yield self._git(rng, seed)
         while True:
             journey, call, nth = rng.choice(every)
-            if rng.random() < 0.25:
+            if rng.random() < _SHARE_OF_GIT:
                 yield self._git(rng, seed)
             else:
                 call_again = rng.choice([(c, n) for j, c, n in every if j == "recover"])
