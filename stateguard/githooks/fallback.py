@@ -11,6 +11,7 @@ from stateguard.errors import RefusedError
 from stateguard.guard.admit import admit
 from stateguard.guard.applies import Applies
 from stateguard.guard.compose import Guard, compose
+from stateguard.guard.recover import come_home
 from stateguard.guard.upgrade import upgrade
 from stateguard.host import files
 from stateguard.host.home import Home
@@ -35,11 +36,19 @@ def run(home: Home, command: str, request: dict[str, Any]) -> int:
         upgrade(home, log)
         guard = compose(home, lambda *_: None)
         try:
+            _require_home(guard)
             if command == "admit":
                 return _admit(guard, request)
             return _push(guard, request)
         finally:
             guard.close()
+
+
+def _require_home(guard: Guard) -> None:
+    come_home(guard)
+    if guard.repository.spooled:
+        message = f"{guard.home.spool} holds what the repository could not take, and cannot be brought home yet"
+        raise RefusedError(message, next_step="look at the disk of repo.git, then: stateguard recover")
 
 
 def _admit(guard: Guard, request: dict[str, Any]) -> int:

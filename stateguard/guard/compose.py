@@ -15,6 +15,7 @@ from stateguard.guard.settings import Settings
 from stateguard.host.database import Database
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
+from stateguard.host.space import Relief
 from stateguard.live.scan import Scanner
 from stateguard.live.tracked import Tracked
 from stateguard.mirror.store import MirrorStore
@@ -37,9 +38,11 @@ from stateguard.respond.responder import Responder
 from stateguard.respond.store import Store
 from stateguard.state.fingerprint import DigestCache
 from stateguard.state.repository import Repository
+from stateguard.state.spool import SpooledRepository
 from stateguard.transition.archive import Archive, Kept
 from stateguard.transition.declared import Declared
 from stateguard.transition.engine import Engine
+from stateguard.transition.footing import Footing
 from stateguard.transition.journal import Journal, Operation
 from stateguard.transition.operations import Books, Operations, Recorder
 from stateguard.transition.prepare import Preparation
@@ -59,8 +62,8 @@ class Guard:
     home: Home
     identity: str
     database: Database
-    repository: Repository
-    captured: Repository
+    repository: SpooledRepository
+    captured: SpooledRepository
     books: Books
     store: Store
     archive: Archive
@@ -180,8 +183,10 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     """
     kept, identity = Settings(home), read_identity(home)
     live = Path(kept.now().live)
-    repository, captured = Repository(home.repository), Repository(home.captured)
-    database = Database(home.database)
+    relief = Relief(home.reserve)
+    repository = SpooledRepository(home.repository, home.spool / home.repository.name)
+    captured = SpooledRepository(home.captured, home.spool / home.captured.name)
+    database, footing = Database(home.database), Footing((captured, repository), relief)
     signing = _Signing(home)
     journal, store = Journal(database), Store(database)
     audit = Audit(repository, database, lambda content: signing.key().sign(content))
@@ -199,7 +204,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     parts = Parts(
         live, repository, captured, scanner.current, archive, runtime, prober, watch, declared.system, recorder.record
     )
-    operations = Operations(books, preparation, Engine(journal, Stages(parts), announce))
+    operations = Operations(books, preparation, Engine(journal, Stages(parts), announce, footing), footing)
     pinned = load_pinned(home.trust)
     people = People(home.trust, home.keys / "gnupg", database, audit)
     baselines = Baselines(Places(repository, captured, identity, database), audit, pinned, signing.key, people)

@@ -18,7 +18,7 @@ from stateguard.guard.eject import refuse_ejected
 from stateguard.guard.maintenance import Maintenance
 from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
-from stateguard.guard.recover import recover
+from stateguard.guard.recover import come_home, recover
 from stateguard.guard.scrub import Scrub
 from stateguard.guard.tending import LogTender
 from stateguard.guard.upgrade import upgrade
@@ -162,6 +162,7 @@ class Daemon:
         began = boot_seconds()
         try:
             self._tender.tend()
+            come_home(self._guard)
             self._cycle.turn()
             self._instruments.cycled(boot_seconds() - began)
             self._keeper.nudge(self._guard.settings.mirrors)

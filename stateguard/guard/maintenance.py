@@ -99,6 +99,8 @@ class Maintenance:
         """
         guard, now = self._guard, moment()
         repositories = (guard.captured, guard.repository)
+        if any(repository.spooled for repository in repositories):
+            return  # what is borrowed must not be packed anew; there is time when it has come home
         kept = guard.store.marked(MARK)
         if kept is None:
             guard.store.mark(MARK, {"since": asdict(now)})  # a home begins with nothing to let go

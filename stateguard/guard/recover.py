@@ -26,6 +26,7 @@ def recover(guard: Guard, applies: Applies) -> list[int]:
         StateguardError: storage does not allow it.
     """
     _clear(guard)
+    come_home(guard)
     recovered: list[int] = []
     while left := [o for o in guard.books.journal.unfinished() if not _belongs_to_apply(o)]:
         operation = left[0]
@@ -46,6 +47,14 @@ def _clear(guard: Guard) -> None:
             forget_unfinished(repository.path)
         except OSError:
             failure("what an interrupted write left could not be removed", repository=repository.path.name)
+
+
+def come_home(guard: Guard) -> None:
+    """Bring home what the repositories kept in the spool, if they can be written again; what prevents it is logged."""
+    try:
+        guard.operations.footing.come_home()
+    except (StateguardError, OSError):
+        failure("what is kept in the spool could not be brought home")
 
 
 def way_of(operation: Operation) -> Back:

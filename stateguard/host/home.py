@@ -74,6 +74,11 @@ class Home:
         return self.root / "reserve"
 
     @property
+    def spool(self) -> Path:
+        """Where the repositories go on while they cannot be written; there only then."""
+        return self.root / "emergency"
+
+    @property
     def ejected(self) -> Path:
         """There once the home guards nothing any more."""
         return self.root / "ejected"

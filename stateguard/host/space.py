@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stateguard.errors import StorageError
 from stateguard.host import files
+from stateguard.host.logs import warn
 
 _BLOCK_BYTES = 512
 
@@ -93,3 +94,24 @@ def give_up_reserve(path: Path) -> int:
     with files.open_root(path.parent) as directory:
         files.remove_at(directory, path.name)
     return freed
+
+
+class Relief:
+    """Gives up the reserve when the disk of a guard home is full."""
+
+    def __init__(self, reserve: Path) -> None:
+        """``reserve`` is the reserve file."""
+        self._reserve = reserve
+
+    def __call__(self) -> bool:
+        """Give it up if less is left than it holds; says whether something was freed.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        held = reserved_bytes(self._reserve)
+        if held == 0 or space_at(self._reserve.parent).free_bytes >= held:
+            return False
+        freed = give_up_reserve(self._reserve)
+        warn("the disk is full: the reserve was given up", freed_bytes=freed)
+        return True

@@ -36,6 +36,7 @@ class FailedApply:
         if plan is None:
             message = f"operation {operation.id} failed before it had a plan"
             raise ValueError(message)
+        self._operations.footing.take(urgent=True)
         conditions = [_condition(part) for part in detail.split("; ")]
         summary = f"{short(plan.target)} does not work: {detail}"
         incident = self._store.open_incident(

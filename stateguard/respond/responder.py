@@ -74,6 +74,7 @@ class Responder:
     def back(self, way: Back, token: str | None = None) -> OperationRecord:
         """Go back to an earlier state by forward commit; validated, and undone if the validation fails."""
         journal, repository = self._books.journal, self._books.repository
+        self._operations.footing.take(urgent=True)
         request = {
             "source": repository.ref(APPLIED) or "",
             "head": repository.ref(MAIN) or "",

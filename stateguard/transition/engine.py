@@ -21,6 +21,7 @@ from stateguard.model.transition import (
     StepName,
     StepState,
 )
+from stateguard.transition.footing import Footing
 from stateguard.transition.journal import Journal, Operation
 from stateguard.transition.plan import WRITE_STAGES, next_step
 
@@ -62,9 +63,11 @@ class Ended:
 class Engine:
     """Carries out planned operations step by step."""
 
-    def __init__(self, journal: Journal, runner: Runner, announce: Callable[[Operation, Step], None]) -> None:
+    def __init__(
+        self, journal: Journal, runner: Runner, announce: Callable[[Operation, Step], None], footing: Footing
+    ) -> None:
         """``announce`` is told each step before it begins."""
-        self._journal, self._runner, self._announce = journal, runner, announce
+        self._journal, self._runner, self._announce, self._footing = journal, runner, announce, footing
         self._cancelled: set[int] = set()
         self.current: tuple[Operation, Step] | None = None
 
@@ -106,6 +109,7 @@ class Engine:
                 faults.point(f"stage.{step.name}")
             except (StateguardError, OSError) as error:
                 if not last and _tries_again(plan, step, error):
+                    self._footing.take(urgent=plan.kind is Kind.ROLLBACK or step.direction is Direction.BACK)
                     continue
                 health = isinstance(error, StageError) and error.health and not plan.turns
                 if not isinstance(error, StageError):

@@ -19,6 +19,7 @@ from stateguard.state.forward import Signer, signed_commit
 from stateguard.state.repository import RefMove, Repository
 from stateguard.transition.declared import Declared
 from stateguard.transition.engine import Ended, Engine
+from stateguard.transition.footing import Footing
 from stateguard.transition.journal import Journal, Operation
 from stateguard.transition.plan import in_step, is_over, stage_reports
 from stateguard.transition.prepare import Preparation, Wish
@@ -86,9 +87,9 @@ class Recorder:
 class Operations:
     """Runs operations from their opening to their record in history."""
 
-    def __init__(self, books: Books, preparation: Preparation, engine: Engine) -> None:
+    def __init__(self, books: Books, preparation: Preparation, engine: Engine, footing: Footing) -> None:
         """Work with these parts."""
-        self.books, self.preparation, self.engine = books, preparation, engine
+        self.books, self.preparation, self.engine, self.footing = books, preparation, engine, footing
 
     def transition(self, operation: Operation, wish: Callable[[], Wish]) -> Ended:
         """Carry out a transition from wherever it stands. ``wish`` is asked only if there is no plan yet.
@@ -98,25 +99,28 @@ class Operations:
             StorageError: the backup cannot be made, and nothing was changed; or the journal cannot be written, and
                 the operation waits to be recovered.
         """
+        self.footing.take(urgent=operation.kind == Kind.ROLLBACK)
         if operation.plan is None:
-            self._prepare(operation.id, wish)
+            self._prepare(operation, wish)
         try:
             return self.engine.carry_out(operation.id)
         except (StateguardError, OSError):
             failure("the journal could not be written; once more from what it says", operation=operation.id)
         try:
+            self.footing.take(urgent=True)
             return self.engine.carry_out(operation.id)
         except OSError as error:
             raise _interrupted(operation.id) from error
 
-    def _prepare(self, operation: int, wish: Callable[[], Wish]) -> None:
+    def _prepare(self, operation: Operation, wish: Callable[[], Wish]) -> None:
         """Prepare, and once more if storage refuses: a change that failed must not stay for want of one read."""
         for last in (False, True):
             try:
-                self.books.journal.planned(operation, self.preparation.plan(operation, wish()))
+                self.books.journal.planned(operation.id, self.preparation.plan(operation.id, wish()))
             except (StorageError, OSError) as error:
                 if not last:
-                    failure("it could not be prepared; once more", operation=operation)
+                    failure("it could not be prepared; once more", operation=operation.id)
+                    self.footing.take(urgent=operation.kind == Kind.ROLLBACK)
                     continue
                 if isinstance(error, StorageError):
                     raise
