@@ -72,14 +72,15 @@ def on_disk(
 ) -> T:
     """Do something in a box that has an image mounted; whatever still runs at its end is killed.
 
-    ``keep``: unmount it there, so that all that was written is in the image; nothing may use it any more.
+    ``keep``: unmount it then, so that all that was written is in the image.
     """
 
     def inside() -> T:
         _run("mount", "-o", fs.options, str(image), str(at))
-        done = work()
-        if keep:
-            _run("umount", str(at))
+        if not keep:
+            return work()
+        done = boxed(work, seconds)  # whatever it leaves open ends with its own box
+        _run("umount", str(at))
         return done
 
     return boxed(inside, seconds)
