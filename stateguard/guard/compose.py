@@ -183,10 +183,8 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     """
     kept, identity = Settings(home), read_identity(home)
     live = Path(kept.now().live)
-    relief = Relief(home.reserve)
-    repository = SpooledRepository(home.repository, home.spool / home.repository.name)
-    captured = SpooledRepository(home.captured, home.spool / home.captured.name)
-    database, footing = Database(home.database), Footing((captured, repository), relief)
+    repository, captured = (SpooledRepository(p, home.spool / p.name) for p in (home.repository, home.captured))
+    database, footing = Database(home.database), Footing((captured, repository), Relief(home.reserve))
     signing = _Signing(home)
     journal, store = Journal(database), Store(database)
     audit = Audit(repository, database, lambda content: signing.key().sign(content))
