@@ -130,21 +130,32 @@ def _make(first: Path, spool: Path) -> None:
     building = spool.with_name(files.TEMPORARY + spool.name)
     shutil.rmtree(building, ignore_errors=True)
     spool.parent.mkdir(mode=0o700, exist_ok=True)
-    git(first, "init", "-q", "--bare", "--initial-branch=main", str(building))
+    git(first, "init", "-q", "--bare", "--template=", "--initial-branch=main", str(building))
     for name in ("config", "HEAD"):
         shutil.copyfile(first / name, building / name)
     if "uploadpack.hiderefs" in settings_of(building):
         git(building, "config", "--unset-all", "uploadpack.hideRefs")  # what goes home is fetched from here
+    (building / "objects/info").mkdir(exist_ok=True)
     (building / "objects/info/alternates").write_text(f"{first / 'objects'}\n", encoding="utf-8")
     listed = git(first, *_LISTING)
     (building / _BASE).write_bytes(listed)
     lines = [line.partition(" ") for line in listed.decode().splitlines()]
     updates = "".join(f"create {name} {object_id}\n" for object_id, _, name in lines)
     git(building, "update-ref", "--stdin", stdin=updates.encode())
-    os.sync()  # every one of these files has to be there before the spool counts as begun
+    _flush(building)  # every one of these files has to be there before the spool counts as begun
     faults.point("spool.begin")
     with files.open_root(spool.parent) as directory:
         files.rename_at(directory, building.name, spool.name)
+
+
+def _flush(top: Path) -> None:
+    for directory, _, names in os.walk(top):
+        for path in (*(Path(directory, name) for name in names), Path(directory)):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _bring_home(spool: Path, first: Path) -> None:

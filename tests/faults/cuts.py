@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,9 +100,16 @@ def _prepare(disk: Path, name: str) -> Before:
     return Before(old, change, audit, highest)
 
 
-def run(fs: FileSystem, image: Path, before: Before, scratch: Path, journey: str) -> Run:
-    """Let a journey run to its end on a logged disk."""
-    told = logged(fs, image, scratch, partial(_travel, Home(scratch / "disk" / "home"), journey, before))
+def run(
+    fs: FileSystem,
+    image: Path,
+    before: Before,
+    scratch: Path,
+    journey: str,
+    spoil: Callable[[], None] = lambda: None,
+) -> Run:
+    """Let a journey run to its end on a logged disk; ``spoil`` is called just before it begins."""
+    told = logged(fs, image, scratch, partial(_travel, Home(scratch / "disk" / "home"), journey, before, spoil))
     (begun, ended, noted), writes = told
     return Run(image, before, writes, begun, ended, noted)
 
@@ -114,12 +122,15 @@ def run_recovery(fs: FileSystem, image: Path, first: Run, known: tuple[Noted, ..
     return Run(image, first.before, writes, begun, ended, earlier + noted)
 
 
-def _travel(home: Home, name: str, before: Before, counter: Counter) -> tuple[int, int, tuple[Noted, ...]]:
+def _travel(
+    home: Home, name: str, before: Before, spoil: Callable[[], None], counter: Counter
+) -> tuple[int, int, tuple[Noted, ...]]:
     if name == "recover":
         return _start(home, counter)
     setting = Setting(home)
     guard = setting.restart()
     listener, begun = _Listener(guard, counter), counter.read()
+    spoil()
     faults.record(listener)
     JOURNEYS[name].begin(guard, before, listener.note)
     listener.append("end")

@@ -35,6 +35,15 @@ def unmount(target: Path) -> None:
     _check(_LIBC.umount2(os.fsencode(target), _DETACH), f"umount {target}")
 
 
+def flush_all(path: Path) -> None:
+    """Flush the file system that a directory lies on, and no other."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        _check(_LIBC.syncfs(descriptor), "syncfs")
+    finally:
+        os.close(descriptor)
+
+
 def die_with_parent(signal_number: int) -> None:
     """Ask for a signal at the end of the parent process."""
     _check(_LIBC.prctl(_DEATH_SIGNAL, signal_number, 0, 0, 0), "prctl")
