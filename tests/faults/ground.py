@@ -85,6 +85,9 @@ CHANGE: dict[str, str | None] = {
 BREAKS: dict[str, str | None] = CHANGE | {"config/helper.txt": "broken\n"}
 
 
+MANY: dict[str, str | None] = CHANGE | {f"config/many/file{n}.txt": f"{n}\n" for n in range(40)}
+
+
 def files() -> dict[str, str]:
     """Return the files of the system."""
     agents = (("parent", "true", "always", ""), ("helper", "false", "never", "parent"))
@@ -200,7 +203,7 @@ class Journey:
 class Apply(Journey):
     """A push that works."""
 
-    changes = CHANGE
+    changes: Mapping[str, str | None] = CHANGE
 
     def prepare(self, setting: Setting) -> str:
         """Write the commit."""
@@ -210,6 +213,12 @@ class Apply(Journey):
         """Push it."""
         answer = Applies(guard).receive("push", before.old, before.new, (), "ann", lambda _: None)
         note(("answered", answer.accepted))
+
+
+class Many(Apply):
+    """A push of so many files that they are flushed together."""
+
+    changes = MANY
 
 
 class Failing(Apply):
@@ -278,6 +287,7 @@ class Recovering(Apply):
 JOURNEYS: dict[str, Journey] = {
     "apply": Apply(),
     "failing": Failing(),
+    "many": Many(),
     "rollback": Rollback(),
     "heal": Heal(),
     "recover": Recovering(),

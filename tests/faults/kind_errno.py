@@ -9,6 +9,7 @@ from pathlib import Path
 
 from faults.calls import AtCall, calls_of, strace_missing
 from faults.kind_kill import KILLED_ONLY, passages
+from faults.kind_syscall import GIT_JOURNEYS
 from faults.kinds import Result, Trial
 from faults.scene import Struck, play
 
@@ -61,7 +62,12 @@ class Errno:
         if rng.random() < _SHARE_CUT_SHORT:
             return Trial(self.name, journey, (f"call=file:{rng.randint(1, _LONGEST_FILE_BYTES)}:short",), seed)
         if rng.random() < _SHARE_OF_GIT:
-            return Trial(self.name, journey, (f"call=git.{call}:{rng.randint(1, 12)}:{rng.choice(ERRORS)}",), seed)
+            return Trial(
+                self.name,
+                rng.choice(GIT_JOURNEYS),
+                (f"call=git.{call}:{rng.randint(1, 12)}:{rng.choice(ERRORS)}",),
+                seed,
+            )
         return Trial(self.name, journey, (f"call={call}:{nth}:{rng.choice(ERRORS)}",), seed)
 
 

@@ -51,10 +51,10 @@ def test_results_are_gone_on_with_where_they_were_cut_short(tmp_path: Path) -> N
     ("kind", "text"),
     [
         (ERRNO, "errno/rollback/repository.move:2:enospc/1"),
-        (ERRNO, "errno/apply/call=git.fsync:1:EIO/1"),
+        (ERRNO, "errno/failing/call=fsync:3:EIO/1"),
         (ERRNO, "errno/apply/call=file:900:short/1"),
         (SYSCALL, "syscall/apply/call=renameat:3:kill/1"),
-        (SYSCALL, "syscall/rollback/call=git.rename:1:killboth:2/1"),
+        (SYSCALL, "syscall/failing/call=git.openat:1:killboth:1/1"),
     ],
 )
 def test_errors_and_kills_at_system_calls_are_survived(kind: Kind, text: str, tmp_path: Path) -> None:
