@@ -166,7 +166,7 @@ class Maintenance:
         return Background(cancel, _DEADLINE_SECONDS)
 
     def _calmly(self, discard: Callable[[], bool]) -> bool:
-        return self._wish.granted(discard, self._guard.wake, _CALM_SECONDS)
+        return self._wish.granted(discard, self._guard.wake, self._stop)
 
     def _pause(self) -> float:
         return max(_SHORTEST_SECONDS, min(_LOOK_SECONDS, self._guard.settings.retention.every_seconds))
@@ -199,13 +199,14 @@ class _Wish:
         self._answer = False
         self._error: OSError | None = None
 
-    def granted(self, work: Callable[[], bool], wake: threading.Event, seconds: float) -> bool:
-        """Have it done within so many seconds; returns what it says, False if nobody came to it."""
+    def granted(self, work: Callable[[], bool], wake: threading.Event, stopped: threading.Event) -> bool:
+        """Have it done; returns what it says, False if nobody came to it, or it is withdrawn because all stops."""
         with self._lock:
             self._work, self._answer, self._error = work, False, None
             self._done.clear()
-        wake.set()
-        self._done.wait(seconds)
+        if not stopped.is_set():  # asked after it is wished: who stops later withdraws it
+            wake.set()
+            self._done.wait(_CALM_SECONDS)
         self.withdraw()
         if self._error is not None:
             raise self._error

@@ -14,7 +14,7 @@ from stateguard.errors import StorageError
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.maintenance import MARK, Maintenance
 from stateguard.guard.retention import let_go
-from stateguard.host.clock import now_text, wall_seconds
+from stateguard.host.clock import boot_seconds, now_text, wall_seconds
 from stateguard.host.home import Home
 from stateguard.model.baseline import Grade
 from stateguard.model.condition import Severity
@@ -271,6 +271,23 @@ def test_a_step_of_a_transition_calls_it_off(kept: Kept) -> None:
     assert extent(kept.guard.captured.path) == before
     Maintenance(kept.guard, lambda: False, many=Extent(0, 0)).turn()
     assert extent(kept.guard.captured.path) == Extent(0, 1)
+
+
+def test_a_guard_that_ends_waits_for_nothing(kept: Kept) -> None:
+    for _ in range(4):
+        kept.baseline()
+    mark = kept.guard.store.marked(MARK)
+    mark["since"]["boot_seconds"] -= 2.0
+    kept.guard.store.mark(MARK, mark)
+    maintenance = Maintenance(kept.guard, lambda: False)
+    maintenance.start()
+    assert kept.guard.wake.wait(60), "the short part is wished for, and nobody comes"
+    began = boot_seconds()
+    maintenance.stop()
+    assert boot_seconds() - began < 30
+    assert kept.guard.store.marked(MARK)["owed"]
+    kept.turn()
+    assert not kept.guard.store.marked(MARK)["owed"]
 
 
 def test_a_disk_that_is_nearly_full_is_left_to_the_guard(kept: Kept) -> None:
