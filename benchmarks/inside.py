@@ -13,6 +13,7 @@ from benchmarks.timing import Method, Row, interleaved, say, timed
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.rollback import roll_back
 from stateguard.host.home import Home
+from stateguard.live.watch import Watcher
 from stateguard.model.tree import blob_id
 from stateguard.state import fingerprint, trees
 from stateguard.state.fingerprint import DigestCache
@@ -31,10 +32,14 @@ def rows(scene: Scene, pair: Pair, rounds: int) -> Iterator[Row]:
     number = scene.guarded.ask("baseline-create", force=True)["number"]
     scene.guarded.stop()
     guard = compose(Home(scene.guarded.home), lambda *_: None)
+    watcher = Watcher(guard.live, guard.scanner().rules, guard.tracked.touched)
+    watcher.start()
+    guard.tracked.believe(watcher)
     try:
         yield from _snapshots(scene, guard, rounds)
         yield from _signatures(scene, guard, int(number), 4 * rounds)
     finally:
+        watcher.stop()
         guard.close()
     yield from _untrusted(scene, pair, rounds)
     scene.guarded.start()
@@ -114,7 +119,8 @@ class _Snapshots:
 
     def _keep(self) -> None:
         guard, before = self._guard, [self._commit] if self._commit else []
-        kept = guard.archive.all(guard.applied, guard.applied, self._now[self._live])
+        unmanaged = self._now[self._live].keys() - self._base.keys()
+        kept = guard.archive.all(guard.applied, guard.applied, unmanaged)
         self._commit = guard.archive.write(kept, _REF, "bench\n", before)
 
     def _git(self, *words: str) -> str:

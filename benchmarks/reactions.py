@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from benchmarks.guarded import Guarded
@@ -12,7 +14,7 @@ from benchmarks.timing import Row, say
 _IDLE_SECONDS = 60.0
 _AGENT = """\
 name: {name}
-role: works
+role: domain
 command: [sh, bin/agent.sh, {name}]
 restart_on: ["config/**"]
 """
@@ -30,7 +32,7 @@ ignore: [moments/]
 _RUNS = 'mkdir -p moments; date +%s%N > "moments/$1"; exec sleep 100000\n'
 _JUDGE = """\
 grep -q wrong config/shared.txt || exit 0
-date +%s%N > moments/failed; exit 1
+date +%s%N >> moments/failed; exit 1
 """
 
 
@@ -80,9 +82,22 @@ def _failure(guarded: Guarded, turn: int) -> float:
     if (guarded.live / "config/shared.txt").read_text(encoding="ascii") != "fine\n":
         raise RuntimeError("the state that failed is still live")
     guarded.sync()
-    moments = {p.name: int(p.read_text(encoding="ascii")) for p in (guarded.live / "moments").iterdir()}
-    failed = moments.pop("failed")
-    return min(at for at in moments.values() if at > failed) / 1e9 - failed / 1e9
+    moments = {p.name: list(map(int, p.read_text(encoding="ascii").split())) for p in _moments(guarded)}
+    validating = _validating_since(guarded)
+    failed = min(at for at in moments.pop("failed") if at >= validating)
+    first = min(at for times in moments.values() for at in times if at > failed)
+    return (first - failed) / 1e9
+
+
+def _moments(guarded: Guarded) -> list[Path]:
+    return list((guarded.live / "moments").iterdir())
+
+
+def _validating_since(guarded: Guarded) -> int:
+    """Return when the last apply began to be validated, in nanoseconds: a probe that fails before decides nothing."""
+    lines = map(json.loads, (guarded.root / "guard.log").read_text(encoding="utf-8").splitlines())
+    found = [line["at"] for line in lines if (line.get("kind"), line.get("step")) == ("apply", "validate")]
+    return int(datetime.fromisoformat(found[-1]).timestamp() * 1e9)
 
 
 def _idle(root: Path) -> Row:

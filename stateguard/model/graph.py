@@ -40,6 +40,25 @@ def stop_order(agents: Mapping[str, AgentSpec]) -> tuple[str, ...]:
     return tuple(sorted(order, key=lambda name: (agents[name].parent, agents[name].critical, -place[name])))
 
 
+def stop_batches(agents: Mapping[str, AgentSpec], names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return agents, given in stopping order, in batches: those of one need nothing of each other and end together.
+
+    Critical agents and the parent are kept apart from those before them. An agent without specification counts as
+    neither.
+    """
+    batches: list[list[str]] = []
+    last: tuple[bool, bool] | None = None
+    for name in names:
+        spec = agents.get(name)
+        rank = (spec.parent, spec.critical) if spec else (False, False)
+        needed = bool(batches) and any(name in agents[other].depends_on for other in batches[-1] if other in agents)
+        if rank != last or needed:
+            batches.append([])
+        batches[-1].append(name)
+        last = rank
+    return tuple(map(tuple, batches))
+
+
 def cycle(agents: Mapping[str, AgentSpec]) -> tuple[str, ...]:
     """Return one circle of dependencies, its first agent repeated at the end; empty if there is none."""
     done: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from stateguard.live.ground import bring_back, set_aside
 from stateguard.live.scan import Scanner
 from stateguard.live.write import make_equal, sweep
 from stateguard.model.agent import AgentSpec
-from stateguard.model.graph import layers
+from stateguard.model.graph import layers, stop_batches
 from stateguard.model.policy import System
 from stateguard.model.transition import Conversations, Direction, Kind, PathWrite, Plan, Step, StepName
 from stateguard.model.tree import OBSTACLE, Entry
@@ -26,6 +27,9 @@ from stateguard.transition.engine import StageError
 from stateguard.transition.journal import Operation
 from stateguard.transition.plan import WRITE_STAGES, in_step
 from stateguard.transition.validate import Watch, watching
+
+_AT_ONCE = 16
+"""So many agents are stopped at once at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,22 @@ class Stages:
 
     def _stop(self, operation: Operation, plan: Plan, direction: Direction) -> str:
         self._parts.prober.pause(plan.stop)
-        left = [name for name in plan.stop if not self._parts.runtime.stop(name)]
+        left = self._end(plan)
         if direction is Direction.BACK:
             self._parts.archive.note(plan.target, operation.id)
         if left:
             return f"{', '.join(left)} could not be ended and is left out"
         return f"{count(len(plan.stop), 'agent')} stopped"
+
+    def _end(self, plan: Plan) -> list[str]:
+        """Stop the agents of a plan, those together that need nothing of each other; returns those that remain."""
+        parts, left = self._parts, list[str]()
+        agents = {**parts.systems(plan.target).agents, **parts.systems(plan.source).agents} if plan.stop else {}
+        for batch in stop_batches(agents, plan.stop):
+            with ThreadPoolExecutor(min(len(batch), _AT_ONCE), thread_name_prefix="stop-agent") as pool:
+                gone = list(pool.map(parts.runtime.stop, batch))
+            left += [name for name, is_gone in zip(batch, gone, strict=True) if not is_gone]
+        return left
 
     def _capture(self, operation: Operation, plan: Plan, direction: Direction) -> str:
         """Agents write their last words while stopping: keep those too."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stateguard.model.agent import AgentSpec, Channel
-from stateguard.model.graph import cycle, dependents, layers, reads, start_order, stop_order
+from stateguard.model.graph import cycle, dependents, layers, reads, start_order, stop_batches, stop_order
 
 
 def agents(**needs: str) -> dict[str, AgentSpec]:
@@ -107,3 +107,22 @@ def test_what_an_agent_reads() -> None:
     expected = {"agents/a/x": True, "agents/ab/x": False, "protocols/c.yaml": True, "protocols/d.yaml": False}
     expected |= {"bin/x": True, "config/x": False}
     assert {path: reads(spec, channels, path, inside) for path in expected} == expected
+
+
+def test_agents_that_need_nothing_of_each_other_stop_together() -> None:
+    found = agents(a="", b="a", c="a", d="bc")
+    assert stop_batches(found, stop_order(found)) == (("d",), ("c", "b"), ("a",))
+
+
+@given(acyclic(), st.booleans())
+def test_batches_keep_the_stopping_order_and_stop_nobody_beside_what_it_needs(
+    found: dict[str, AgentSpec], unknown: bool
+) -> None:
+    names = (*(["gone"] if unknown else []), *stop_order(found))
+    batches = stop_batches(found, names)
+    assert tuple(name for batch in batches for name in batch) == names
+    for batch in batches:
+        specs = [found[name] for name in batch if name in found]
+        assert batch
+        assert not {name for spec in specs for name in spec.depends_on} & set(batch)
+        assert len({(spec.parent, spec.critical) for spec in specs}) <= 1
