@@ -20,27 +20,27 @@ _SIZES = (1_000, 10_000, 100_000)
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, publish; the exit status says whether every gate holds."""
     given = _arguments(argv)
-    sizes = [1_000] if given.quick else [n for n in _SIZES if n <= given.largest]
+    sizes = [1_000] if given.quick else given.sizes
     rounds = 1 if given.quick else given.rounds
     root = Path(tempfile.mkdtemp(prefix="stateguard-bench-", dir=given.scratch))
     rows: list[Row] = []
     try:
-        for row in _rows(root, sizes, rounds, quick=given.quick):
+        for row in _rows(root, sizes, rounds, quick=given.quick, agents=not (given.quick or given.no_agents)):
             print(shown(row), flush=True)
             rows.append(row)
+            if given.publish:
+                publish(rows, given.publish)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     if given.quick:
         return 0
-    if given.publish:
-        publish(rows, given.publish)
     missed = [row for row in rows if row.gate and not row.held]
     for row in missed:
         say(f"missed: {shown(row)}")
     return 1 if missed else 0
 
 
-def _rows(root: Path, sizes: Sequence[int], rounds: int, *, quick: bool) -> Iterator[Row]:
+def _rows(root: Path, sizes: Sequence[int], rounds: int, *, quick: bool, agents: bool) -> Iterator[Row]:
     for files in sizes:
         place = root / str(files)
         place.mkdir()
@@ -50,7 +50,7 @@ def _rows(root: Path, sizes: Sequence[int], rounds: int, *, quick: bool) -> Iter
         finally:
             scene.guarded.end()
         shutil.rmtree(place)
-    if not quick:
+    if agents:
         yield from reactions.rows(root, rounds)
         yield from example.rows(root, rounds)
 
@@ -73,7 +73,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1,000 files once: whether it works, not how fast")
     parser.add_argument("--scratch", type=Path, help="a directory of the file system to measure on")
-    parser.add_argument("--largest", type=int, default=_SIZES[-1], help="leave larger trees out")
+    parser.add_argument("--sizes", type=int, nargs="*", default=_SIZES, help="how many files the trees hold")
+    parser.add_argument("--no-agents", action="store_true", help="leave out what needs running agents")
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="repetitions of each method")
     parser.add_argument("--publish", type=Path, help="the root of the checkout whose results and page are written")
     return parser.parse_args(argv)
