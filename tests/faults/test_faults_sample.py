@@ -73,7 +73,11 @@ def test_the_harness_finds_a_writer_that_is_broken(writer: str, tmp_path: Path) 
     assert CONTROL.run(Trial("control", writer, ()), room).outcome is Outcome.SURVIVED
 
 
-ELSEWHERE = {"baseline.signed": "tests/record/test_baseline.py", "upgrade.step": "tests/upgrade/test_upgrade.py"}
+ELSEWHERE = {
+    "baseline.signed": "tests/record/test_baseline.py",
+    "upgrade.step": "tests/upgrade/test_upgrade.py",
+    **{f"spool.{name}": "tests/transition/test_spool.py" for name in ("begin", "fetched", "home")},
+}
 """Points that no transition passes, with the test that strikes them."""
 
 
