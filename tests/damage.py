@@ -1,8 +1,12 @@
-"""What a failing disk does to a repository."""
+"""What failing disks, and others at work, do to a repository."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from stateguard.state.git import git
@@ -43,3 +47,26 @@ def _place(repository: Path, object_id: str) -> tuple[Path, int] | None:
             if words[0] == object_id:
                 return index.with_suffix(".pack"), int(words[4]) + int(words[3]) - 3
     return None
+
+
+@contextlib.contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Hold a lock file of git's as a process that is at work does: it changes all the time."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    over = threading.Event()
+
+    def work() -> None:
+        for number in count(1):
+            os.utime(lock, ns=(number, number))
+            if over.wait(0.05):
+                return
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        worker.join()
+        lock.unlink()

@@ -19,7 +19,7 @@ from pygit2.enums import ObjectType
 from stateguard import faults
 from stateguard.errors import StorageError
 from stateguard.host import files
-from stateguard.host.logs import log, warn
+from stateguard.host.logs import failure, log, warn
 from stateguard.model.identity import ZERO
 from stateguard.state.git import git
 from stateguard.state.repository import RefMove, Repository, settings_of
@@ -86,6 +86,9 @@ class SpooledRepository(Repository):
                     f"neither {self._first.name} nor a spool in the home can be written: {error.strerror or error}"
                 )
                 raise StorageError(message, next_step="mend the disk: nothing can be recorded") from error
+            except StorageError:
+                failure("no spool can be made of a repository that cannot be read", repository=self._first.name)
+                return False
             warn("a repository cannot be written; what is new is kept in the spool", repository=self._first.name)
             self._go(self._spool)
             return True

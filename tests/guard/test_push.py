@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from damage import held
 from driving import Driver, end_pushing, git, sh
 from helpers import eventually
 from stateguard.model.identity import CANDIDATES
@@ -301,14 +302,12 @@ def test_a_good_main_beside_a_bad_ref_is_refused_too(tiny: Driver) -> None:
 
 
 def test_a_report_that_a_guard_owes_is_published_by_the_next(tiny: Driver) -> None:
-    blocker = "refs/heads/incidents/theirs"
-    git(tiny.repository, "update-ref", blocker, "main")
-    assert tiny.offer(ALPHA, "crash and be taken back\n").returncode == 1
-    number = max(i["id"] for i in tiny.ask("incident", "list")["incidents"])
-    path = f"incidents/{number:04d}.md"
-    assert git(tiny.repository, "show", f"refs/heads/incidents:{path}", check=False) == ""
-    tiny.stop()
-    git(tiny.repository, "update-ref", "-d", blocker)
+    with held(tiny.repository / "refs/heads/incidents.lock"):
+        assert tiny.offer(ALPHA, "crash and be taken back\n").returncode == 1
+        number = max(i["id"] for i in tiny.ask("incident", "list")["incidents"])
+        path = f"incidents/{number:04d}.md"
+        assert git(tiny.repository, "show", f"refs/heads/incidents:{path}", check=False) == ""
+        tiny.stop()
     tiny.start()
     eventually(lambda: "RESOLVED" in git(tiny.repository, "show", f"refs/heads/incidents:{path}", check=False), 30)
     assert CANDIDATES not in tiny.refs()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pygit2.enums import ObjectType
 
+from damage import held
 from state import stock
 from stateguard.errors import NotFoundError, StorageError
 from stateguard.model.identity import EMPTY_TREE, ZERO
@@ -85,10 +86,15 @@ class TestMove:
 
     def test_a_ref_that_somebody_holds_moves_none(self, repository: Repository) -> None:
         first = commit(repository)
-        (repository.path / "refs/heads/main.lock").touch()
-        with pytest.raises(StorageError, match="main"):
+        with held(repository.path / "refs/heads/main.lock"), pytest.raises(StorageError, match="main"):
             repository.move([RefMove("refs/a/1", first, ZERO), RefMove("refs/heads/main", first, ZERO)])
         assert refs(repository) == {}
+
+    def test_a_lock_that_a_killed_git_left_holds_nothing(self, repository: Repository) -> None:
+        first = commit(repository)
+        (repository.path / "refs/heads/main.lock").touch()
+        repository.move([RefMove("refs/heads/main", first, ZERO)])
+        assert refs(repository) == {"refs/heads/main": first}
 
     def test_of_many_who_race_one_wins(self, repository: Repository) -> None:
         base = commit(repository)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from damage import held
 from stateguard.model.identity import CANDIDATES, INCIDENTS, WITHDRAWN, ZERO
 from stateguard.model.incident import IncidentState
 from stateguard.model.transition import Direction, Step, StepName
@@ -36,17 +37,14 @@ def test_a_pin_that_a_dead_guard_left_goes_and_what_failed_stays_reachable(setti
 
 
 def test_a_report_that_could_not_be_published_is_owed(setting: Setting) -> None:
-    lock = setting.guard.repository.path / "refs/heads/incidents.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    lock.touch()
-    assert not setting.push(setting.commit(BREAKS)).accepted
-    assert setting.guard.store.incident(1).state is IncidentState.RESOLVED
-    assert setting.guard.repository.ref(INCIDENTS) is None
-    guard = setting.restart()
-    assert guard.store.unreported() == [1]
-    guard.reporter.catch_up()
-    assert guard.store.unreported() == [1], "git refuses still"
-    lock.unlink()
+    with held(setting.guard.repository.path / "refs/heads/incidents.lock"):
+        assert not setting.push(setting.commit(BREAKS)).accepted
+        assert setting.guard.store.incident(1).state is IncidentState.RESOLVED
+        assert setting.guard.repository.ref(INCIDENTS) is None
+        guard = setting.wake()
+        assert guard.store.unreported() == [1]
+        guard.reporter.catch_up()
+        assert guard.store.unreported() == [1], "git refuses still"
     guard.reporter.catch_up()
     assert guard.store.unreported() == []
     head = guard.repository.ref(INCIDENTS)
