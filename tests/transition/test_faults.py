@@ -72,7 +72,7 @@ def test_after_a_crash_anywhere_it_goes_on(kind: str, part: int, copies: MakeCop
     make = JOURNEYS[kind]
     points = points_of(make(copies()))
     assert len(points) > 60
-    for name, nth in sample(points, part, 18):
+    for name, nth in sample(points, part, 36):
         print(f"{name}:{nth}")  # noqa: T201 - which point it was, when it fails
         journey = make(copies())
         assert interrupted(journey, f"{name}:{nth}:cut")
@@ -107,7 +107,7 @@ def test_an_error_anywhere_leaves_a_whole_state(kind: str, action: str, part: in
     """What the guard cannot end at once it ends when it is started again, without a person."""
     make = JOURNEYS[kind]
     points = [p for p in points_of(make(copies())) if p[0] not in KILLED_ONLY]
-    for name, nth in sample(points, part, 36):
+    for name, nth in sample(points, part, 72):
         print(f"{name}:{nth}")  # noqa: T201 - as above
         journey = make(copies())
         came_out = interrupted(journey, f"{name}:{nth}:{action}")
