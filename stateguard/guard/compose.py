@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,10 +126,14 @@ class Guard:
         """See which agents run, without taking them over: for reading while no guard is at work."""
         self.runtime.look(self.system.agents)
 
-    def start_missing(self) -> list[str]:
-        """Start the agents of the live commit that are stopped; returns their names."""
-        applied, system, statuses = self.applied, self.system, self.runtime.statuses()
-        missing = [n for n in system.agents if n not in statuses or str(statuses[n].state) == "STOPPED"]
+    def start_missing(self, revision: str = "", but: Collection[str] = ()) -> list[str]:
+        """Start the agents of a commit (else the live one) that are stopped, but for some; returns their names."""
+        applied = revision or self.applied
+        system, statuses = self.books.declared.system(applied), self.runtime.statuses()
+        stopped = [n for n in system.agents if n not in statuses or str(statuses[n].state) == "STOPPED"]
+        missing = [n for n in stopped if n not in but]
+        if revision and missing:
+            self.prober.configure(system.probes)
         for name in missing:
             try:
                 self.runtime.start(system.agents[name], applied)

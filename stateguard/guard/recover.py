@@ -8,12 +8,13 @@ from stateguard.guard.applies import Applies, quiet
 from stateguard.guard.candidates import drop_candidates
 from stateguard.guard.compose import Guard
 from stateguard.host.logs import failure, log
-from stateguard.model.transition import Conversations, Outcome
+from stateguard.model.transition import Conversations, Outcome, StepName
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
 from stateguard.state.batch import forget_unfinished
 from stateguard.state.locks import free_locks
 from stateguard.transition.journal import Operation
+from stateguard.transition.plan import next_step
 from stateguard.transition.prepare import Wish
 
 
@@ -27,6 +28,7 @@ def recover(guard: Guard, applies: Applies) -> list[int]:
     """
     _clear(guard)
     come_home(guard)
+    _revive(guard)
     recovered: list[int] = []
     while left := [o for o in guard.books.journal.unfinished() if not _belongs_to_apply(o)]:
         operation = left[0]
@@ -47,6 +49,23 @@ def _clear(guard: Guard) -> None:
             forget_unfinished(repository.path)
         except OSError:
             failure("what an interrupted write left could not be removed", repository=repository.path.name)
+
+
+def _revive(guard: Guard) -> None:
+    """Start the agents that ended with the host and that the interrupted operation will not start any more.
+
+    Their window goes on, and they would be judged although nobody runs them: without them no rollback could succeed.
+    """
+    planned = [o for o in guard.books.journal.unfinished() if o.plan is not None and "adopted" not in o.request]
+    if not planned or (plan := planned[-1].plan) is None:
+        return
+    step = next_step(guard.books.journal.entries(planned[-1].id))
+    if step is None or step.name is StepName.RECORD:
+        return  # nobody is judged any more: they start as soon as it is clear which commit is live
+    if step.name in (StepName.CHANNELS, StepName.VALIDATE):
+        guard.start_missing(plan.target)
+    else:
+        guard.start_missing(plan.source, but={*plan.stop, *plan.start, *plan.start_back})
 
 
 def come_home(guard: Guard) -> None:
