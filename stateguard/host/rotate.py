@@ -1,8 +1,8 @@
 """Rotate logs that others hold open: what is full is copied aside, then cut to nothing.
 
 The writer keeps its descriptor. Because that appends, it goes on at the beginning of the emptied file; what it writes
-between the last look at the end of the file and the cut, a few microseconds, is lost. A log is never lost as a whole:
-the copy is complete and has its name before the original is cut.
+between the last look at the end of the file and the cut is lost, which may cut a line: microseconds, or longer on
+a busy machine. A log is never lost as a whole: the copy is complete and has its name before the original is cut.
 """
 
 from __future__ import annotations

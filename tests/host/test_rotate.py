@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,12 @@ WRITER = """\
 import os, sys
 descriptor = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 for number in range(20000):
+    if number == 19999:
+        os.close(1)
+        sys.stdin.read()
     os.write(descriptor, b"%06d\\n" % number)
 """
+"""Says that it comes to its last line by closing its output, and writes that when its input ends."""
 
 
 @pytest.fixture
@@ -70,17 +75,23 @@ def test_a_writer_goes_on_in_the_emptied_file(log: Path) -> None:
     assert numbered(log, 1).stat().st_mode & 0o777 == 0o600
 
 
-def test_under_a_writer_lines_stay_whole_and_in_order(log: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(log)]) as writer:
+def test_under_a_writer_lines_stay_in_order_and_whole_but_at_a_cut(log: Path) -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(log)], stdin=pipe, stdout=pipe) as writer:
         eventually(log.exists, 20)
         rotations = 0
-        while writer.poll() is None:
+        while not select.select([writer.stdout], [], [], 0)[0]:
             rotations += rotate(log, 1000, 1000)
+        writer.communicate()
     assert rotations
-    found = [numbered(log, n) for n in range(rotations, 0, -1)]
-    lines = b"".join(p.read_bytes() for p in [*found, log]).split()
-    numbers = [int(line) for line in lines]
-    assert numbers == sorted(set(numbers)), "what is written while the file is copied may be lost, nothing else"
+    numbers: list[int] = []
+    for file in [*(numbered(log, n) for n in range(rotations, 0, -1)), log]:
+        *lines, rest = file.read_bytes().split(b"\n")
+        assert all(len(line) == 6 for line in lines), "a line is whole"
+        assert len(rest) <= 6, "but the last may have been cut"
+        numbers += [int(line) for line in lines]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 19999, "what is written after a cut is there; what falls into one may not be"
 
 
 def test_a_link_is_not_followed(log: Path) -> None:
