@@ -152,8 +152,8 @@ class Guard:
         self.database.close()
 
     def _system_in_flight(self) -> System | None:
-        """Return what the agents of an interrupted transition were started from, if it came so far."""
-        for operation in self.books.journal.unfinished():
+        """Return what the agents of the last interrupted transition were started from, if it came so far."""
+        for operation in reversed(self.books.journal.unfinished()):
             if operation.plan is None:
                 continue
             begun = {

@@ -45,7 +45,7 @@ class Database:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
             try:
                 self._prepare()
-            except BaseException:
+            except BaseException:  # whatever it was goes on; a connection that nobody knows must not stay open
                 self._connection.close()
                 raise
         except (sqlite3.Error, OSError) as error:
@@ -90,7 +90,7 @@ class Database:
             try:
                 yield
                 self.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # whatever it was goes on: all or nothing
                 with contextlib.suppress(sqlite3.Error):  # SQLite has rolled some of them back by itself
                     self._connection.execute("ROLLBACK")
                 raise

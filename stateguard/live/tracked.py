@@ -55,7 +55,7 @@ class Tracked:
 
     @property
     def trusted(self) -> bool:
-        """Whether the last answer came from looking only where something was touched."""
+        """Whether the watcher vouches for the last answer: the next one may look only where something was touched."""
         return self._run is not None
 
     def drift(self, revision: str, desired: PathMap) -> tuple[Drift, ...]:
@@ -73,7 +73,7 @@ class Tracked:
                     self._whole(desired)
                 else:
                     self._again(revision, desired, dirty)
-            except BaseException:
+            except BaseException:  # the hints are used up, whatever it was: the next answer looks at everything
                 self._run = None
                 raise
             self._run, self._revision = run, revision

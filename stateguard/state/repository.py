@@ -129,7 +129,7 @@ class Repository:
         self._local = threading.local()
         self._renewals = 0
         self.moves = 0
-        """Grows whenever refs were moved through this object."""
+        """Grows whenever refs were moved through this object, or may have been."""
 
     @classmethod
     def create(cls, path: Path, *, served: bool) -> Repository:
@@ -206,9 +206,11 @@ class Repository:
             StorageError: one of them was not, or git could not write.
         """
         faults.point("repository.move")
-        if not moved_here(self.handle, [(m.name, m.new, m.old) for m in moves]):
-            self._move_by_git(moves)
-        self.moves += 1
+        try:
+            if not moved_here(self.handle, [(m.name, m.new, m.old) for m in moves]):
+                self._move_by_git(moves)
+        finally:
+            self.moves += 1  # refused, too: some may have moved before another could not
         faults.point("repository.moved")
 
     def _move_by_git(self, moves: Sequence[RefMove]) -> None:
