@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,3 +22,9 @@ def eventually(condition: Callable[[], T], seconds: float = 5.0, every: float = 
             return value
         assert time.monotonic() < give_up_at, f"still {value!r} after {seconds:g} s"
         time.sleep(every)
+
+
+def stands_still(pid: int) -> bool:
+    """Whether every thread of a process is stopped, as SIGSTOP leaves it a moment later."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return {(thread / "stat").read_text().rpartition(") ")[2][0] for thread in threads} == {"T"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from driving import Driver, git
+from helpers import eventually, stands_still
 from tiny import ALPHA, GOOD
 
 HELD = "agents/alpha/prompt.md"
@@ -79,13 +80,15 @@ def test_a_change_that_the_kernel_lost_is_seen_at_once(tiny: Driver) -> None:
     one, two = tiny.live / "conversations/one.jsonl", tiny.live / "conversations/two.jsonl"
     for file in (one, two):
         file.touch()
+    pid = tiny.daemon.pid
     tiny.daemon.send_signal(signal.SIGSTOP)
+    eventually(lambda: stands_still(pid), 60)  # a thread that runs would empty the queue
     for _ in range(limit // 2 + 1000):
         os.utime(one)
         os.utime(two)
     (tiny.live / HELD).write_text("lost\n")
     tiny.proceed()
     tiny.wait(lambda s: any(c["type"] == "DRIFT" for c in s["conditions"]), 30)
-    assert "the kernel's queue of events overflowed" in tiny.log.read_text()
+    eventually(lambda: "the kernel's queue of events overflowed" in tiny.log.read_text(), 30)
     settings.write_text(text)
     tiny.must("apply")

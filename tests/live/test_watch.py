@@ -15,7 +15,7 @@ import pytest
 from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, WatchCallback
 
-from helpers import eventually
+from helpers import eventually, stands_still
 from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.live.watch import EventQueue, Watcher
@@ -227,11 +227,6 @@ class TestStartsAnew:
             queue.join()
 
 
-def states_of_threads(pid: int) -> list[str]:
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return [(thread / "stat").read_text().rpartition(") ")[2][0] for thread in threads]
-
-
 @pytest.mark.parametrize("share", [0.4, 1.1], ids=["fewer directories than the queue holds", "more of them"])
 def test_a_genuine_overflow_is_told_once_and_ends(root: Path, share: float) -> None:
     limit = int(QUEUE.read_text())
@@ -259,7 +254,7 @@ def test_a_genuine_overflow_is_told_once_and_ends(root: Path, share: float) -> N
         try:
             assert output.readline() == "watching\n"
             watching.send_signal(signal.SIGSTOP)
-            eventually(lambda: set(states_of_threads(pid)) == {"T"}, 60)  # one that runs would empty the queue
+            eventually(lambda: stands_still(pid), 60)  # one that runs would empty the queue
             for _ in range(limit // 2 + 1000):  # in turns: equal events that follow each other are kept as one
                 os.utime(one)
                 os.utime(two)
