@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from stateguard import __version__
@@ -169,20 +171,17 @@ def live_fingerprint(guard: Guard, *, files: bool = True) -> dict[str, Any]:
 
 def _of_live(guard: Guard, applied: str, changes: dict[str, Entry | None]) -> str:
     """Fingerprint what was observed, by what lies otherwise than in the commit that is applied."""
-    repository, cache = guard.repository, guard.books.digests
-
-    def digest(path: str, entry: Entry) -> bytes:
-        return fingerprint.digest_of(cache, entry.id, lambda: _content(guard, path, entry.id))
-
-    base = repository.commit(applied).tree if applied else EMPTY_TREE
-    return fingerprint.of_changed(repository, base, changes, cache, digest)
+    places = {entry.id: path for path, entry in changes.items() if entry is not None}
+    base = guard.repository.commit(applied).tree if applied else EMPTY_TREE
+    blob = partial(_content, guard, places)
+    return fingerprint.of_changed(guard.repository, base, changes, guard.books.digests, blob)
 
 
-def _content(guard: Guard, path: str, object_id: str) -> bytes:
+def _content(guard: Guard, places: Mapping[str, str], object_id: str) -> bytes:
     for repository in (guard.repository, guard.captured):
         if repository.has(object_id):
             return repository.blob(object_id)
-    return guard.scanner().content(path)
+    return guard.scanner().content(places[object_id])
 
 
 def diff(guard: Guard, before: str, after: str | None) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID
+from pygit2.enums import ObjectType
 
 from stateguard.errors import StorageError
 from stateguard.model.identity import EMPTY_TREE
-from stateguard.model.tree import DIRECTORY, Entry, PathMap
+from stateguard.model.tree import DIRECTORY, Entry
 from stateguard.state import trees
 from stateguard.state.repository import Repository
 
@@ -57,7 +58,7 @@ class DigestCache:
         self._known[object_id] = digest
 
 
-def incremental(repository: Repository, tree: str, cache: DigestCache) -> str:
+def incremental(repository: Repository | _Unwritten, tree: str, cache: DigestCache) -> str:
     """Return the fingerprint of a tree, reading only objects that the cache does not know.
 
     Raises:
@@ -80,81 +81,40 @@ def incremental(repository: Repository, tree: str, cache: DigestCache) -> str:
         raise StorageError(_TOO_DEEP.format(tree)) from error
 
 
-def digest_of(cache: DigestCache, object_id: str, read: Callable[[], bytes]) -> bytes:
-    """Return the SHA-256 digest of a blob, reading it only if the cache does not know it."""
-    return cache.get(object_id, lambda: _object(b"blob", read()))
-
-
-def of_paths(paths: PathMap, digest: Callable[[str, Entry], bytes]) -> str:
-    """Return the fingerprint of a path map whose blobs need be in no repository; ``digest`` gives each blob's.
-
-    Raises:
-        StorageError: a path is a file and a directory at once.
-    """
-    return _PREFIX + _of_node(trees.nested(paths), "", digest).hex()
-
-
 def of_changed(
     repository: Repository,
     base: str,
     changes: Mapping[str, Entry | None],
     cache: DigestCache,
-    digest: Callable[[str, Entry], bytes],
+    blob: Callable[[str], bytes],
 ) -> str:
     """Return the fingerprint that a tree has by some changes (None: nothing is there); the rest is not read anew.
+
+    ``blob`` returns the bytes of a blob by object id: the changed ones need be in no repository.
 
     Raises:
         StorageError: an object is missing, or a path is a file and a directory at once.
     """
-    root = _of_changed(repository, base, trees.changes_by_directory(changes), "", cache, digest)
-    return _PREFIX + (root or _object(b"tree", b"")).hex()
+    unwritten = _Unwritten(repository, blob)
+    return incremental(unwritten, trees.updated(repository, base, changes, unwritten.take), cache)
 
 
-def _of_changed(
-    repository: Repository,
-    base: str,
-    node: trees.Node,
-    lead: str,
-    cache: DigestCache,
-    digest: Callable[[str, Entry], bytes],
-) -> bytes | None:
-    rows: dict[bytes, tuple[int, bytes]] = {}
-    below: dict[bytes, str] = {}
-    for raw, mode, child in trees.entries(repository, base):
-        value = node.get(raw.decode(), child)
-        if mode == DIRECTORY:
-            below[raw] = child
-        if value is child or (value is None and mode == DIRECTORY):
-            rows[raw] = (mode, _known(repository, mode, child, cache))
-    for name, value in node.items():
-        raw = name.encode()
-        if isinstance(value, Entry):
-            rows[raw] = (value.mode, digest(lead + name, value))
-        elif isinstance(value, dict):
-            rows.pop(raw, None)
-            tree = _of_changed(repository, below.get(raw, EMPTY_TREE), value, f"{lead}{name}/", cache, digest)
-            if tree is not None:
-                rows[raw] = (DIRECTORY, tree)
-    order = sorted((name + b"/" if mode == DIRECTORY else name, name, mode, one) for name, (mode, one) in rows.items())
-    content = b"".join(b"%o %s\0" % (mode, name) + one for _, name, mode, one in order)
-    return _object(b"tree", content) if content else None
+class _Unwritten:
+    """Tree objects that are in memory only, in front of a repository; blobs come from elsewhere."""
 
+    def __init__(self, repository: Repository, blob: Callable[[str], bytes]) -> None:
+        self._repository, self.blob = repository, blob
+        self._trees: dict[str, bytes] = {}
+        self.path = repository.path
 
-def _known(repository: Repository, mode: int, object_id: str, cache: DigestCache) -> bytes:
-    if mode != DIRECTORY:
-        return cache.get(object_id, lambda: _object(b"blob", repository.blob(object_id)))
-    return bytes.fromhex(incremental(repository, object_id, cache).removeprefix(_PREFIX))
+    def take(self, content: bytes) -> str:
+        name = trees.tree_id_of(content)
+        self._trees[name] = content
+        return name
 
-
-def _of_node(node: Mapping[str, object], lead: str, digest: Callable[[str, Entry], bytes]) -> bytes:
-    rows: list[tuple[bytes, bytes]] = []
-    for name, value in node.items():
-        raw, path = name.encode(), lead + name
-        if isinstance(value, Entry):
-            rows.append((raw, b"%o %s\0" % (value.mode, raw) + digest(path, value)))
-        elif isinstance(value, Mapping):
-            rows.append((raw + b"/", b"40000 %s\0" % raw + _of_node(value, path + "/", digest)))
-    return _object(b"tree", b"".join(row for _, row in sorted(rows)))
+    def raw(self, object_id: str) -> tuple[int, bytes]:
+        content = self._trees.get(object_id)
+        return self._repository.raw(object_id) if content is None else (int(ObjectType.TREE), content)
 
 
 def full(path: Path, tree: str, pace: Callable[[], None] = lambda: None) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from pygit2.enums import ObjectType
@@ -11,15 +11,32 @@ from pygit2.enums import ObjectType
 from stateguard.errors import StorageError
 from stateguard.model.identity import EMPTY_TREE
 from stateguard.model.tree import DIRECTORY, Entry, PathMap
+from stateguard.state.batch import object_id
 from stateguard.state.repository import Repository
 
 _TREE, _BLOB = 2, 3
 _READ = 2048
-_read: dict[str, dict[bytes, tuple[int, str]]] = {}
+Rows = Mapping[bytes, tuple[int, str]]
+"""What a tree object holds: names to mode and object id."""
+
+_read: dict[str, Rows] = {}
 """Tree objects that were read lately: what has an id is the same everywhere and for ever."""
 
 Node = dict[str, "Node | Entry | None"]
 """Changes of one directory: names to what shall be there, None for nothing, a node for changes further down."""
+
+
+class Objects(Protocol):
+    """Holds objects: a repository, or one with some in front of it that are in memory only."""
+
+    @property
+    def path(self) -> Path:
+        """Where the repository lies."""
+        ...
+
+    def raw(self, object_id: str) -> tuple[int, bytes]:
+        """Return type number and bytes of any object."""
+        ...
 
 
 class Sink(Protocol):
@@ -30,7 +47,7 @@ class Sink(Protocol):
         ...
 
 
-def entries(repository: Repository, tree: str) -> Iterator[tuple[bytes, int, str]]:
+def entries(repository: Objects, tree: str) -> Iterator[tuple[bytes, int, str]]:
     """Yield name, mode and object id of every entry of one tree object.
 
     Raises:
@@ -78,12 +95,12 @@ def flatten(repository: Repository, tree: str, budget: int = 1_000_000) -> dict[
     while todo:
         prefix, current = todo.pop()
         visited += 1
-        for name, mode, object_id in entries(repository, current):
+        for name, mode, child in entries(repository, current):
             path = prefix + name
             if mode == DIRECTORY:
-                todo.append((path + b"/", object_id))
+                todo.append((path + b"/", child))
             else:
-                found[path] = (mode, object_id)
+                found[path] = (mode, child)
             if visited + len(found) + len(todo) > budget:
                 message = f"tree {tree} holds more than {budget} paths"
                 raise StorageError(message)
@@ -119,7 +136,7 @@ def build_with(paths: PathMap, write: Callable[[bytes], str]) -> str:
     Raises:
         StorageError: the disk refused, or a path is a file and a directory at once.
     """
-    return _build(nested(paths), write)
+    return _updated(_nothing, EMPTY_TREE, changes_by_directory(paths), write) or write(b"")
 
 
 def tree_id(paths: PathMap) -> str:
@@ -129,40 +146,6 @@ def tree_id(paths: PathMap) -> str:
         StorageError: a path is a file and a directory at once.
     """
     return build_with(paths, tree_id_of)
-
-
-def nested(paths: PathMap) -> dict[str, object]:
-    """Return a path map as directories within directories: names to entries, or to mappings of the same kind.
-
-    Raises:
-        StorageError: a path is a file and a directory at once.
-    """
-    root: dict[str, object] = {}
-    for path, entry in paths.items():
-        node = root
-        *directories, name = path.split("/")
-        for part in directories:
-            deeper = node.setdefault(part, {})
-            if not isinstance(deeper, dict):
-                message = f"{path}: {part} is a file and a directory at once"
-                raise StorageError(message)
-            node = deeper
-        if name in node:
-            message = f"{path} is a file and a directory at once"
-            raise StorageError(message)
-        node[name] = entry
-    return root
-
-
-def _build(node: Mapping[str, object], write: Callable[[bytes], str]) -> str:
-    rows: list[tuple[bytes, bytes]] = []
-    for name, value in node.items():
-        raw = name.encode()
-        if isinstance(value, Entry):
-            rows.append((raw, b"%o %s\0" % (value.mode, raw) + bytes.fromhex(value.id)))
-        elif isinstance(value, Mapping):
-            rows.append((raw + b"/", b"40000 %s\0" % raw + bytes.fromhex(_build(value, write))))
-    return write(b"".join(row for _, row in sorted(rows)))
 
 
 def differing(repository: Repository, before: str, after: str) -> dict[str, tuple[Entry | None, Entry | None]]:
@@ -215,7 +198,7 @@ def updated(
     Raises:
         StorageError: an object is missing, or a path is a file and a directory at once.
     """
-    return _updated(repository, base, changes_by_directory(changes), write) or write(b"")
+    return _updated(lambda tree: _rows(repository, tree), base, changes_by_directory(changes), write) or write(b"")
 
 
 def changes_by_directory(changes: Mapping[str, Entry | None]) -> Node:
@@ -250,9 +233,13 @@ def _holds_something(node: Node) -> bool:
     return any(_holds_something(value) if isinstance(value, dict) else value is not None for value in node.values())
 
 
-def _updated(repository: Repository, base: str, node: Node, write: Callable[[bytes], str]) -> str | None:
+def _nothing(_tree: str) -> Rows:
+    return {}
+
+
+def _updated(read: Callable[[str], Rows], base: str, node: Node, write: Callable[[bytes], str]) -> str | None:
     """Return the id of a changed directory, None if nothing is left in it."""
-    rows = dict(_rows(repository, base))
+    rows = dict(read(base))
     for name, value in node.items():
         raw = name.encode()
         present = rows.get(raw)
@@ -260,28 +247,28 @@ def _updated(repository: Repository, base: str, node: Node, write: Callable[[byt
         if isinstance(value, Entry):
             rows[raw] = (value.mode, value.id)
         elif isinstance(value, dict):
-            tree = _updated(repository, below or EMPTY_TREE, value, write)
+            tree = _updated(read, below or EMPTY_TREE, value, write)
             if tree is not None:
                 rows[raw] = (DIRECTORY, tree)
-            elif below is not None or _holds_something(value):
-                rows.pop(raw, None)
+            elif below is not None:
+                del rows[raw]
         elif below is None:
             rows.pop(raw, None)  # a directory that took the place of a file that left stays
     return write(_content(rows)) if rows else None
 
 
-def _rows(repository: Repository, tree: str) -> dict[bytes, tuple[int, str]]:
+def _rows(repository: Repository, tree: str) -> Rows:
     """Return what a tree object holds; not to be changed."""
     known = _read.get(tree)
     if known is None:
-        known = {name: (mode, object_id) for name, mode, object_id in entries(repository, tree)}
+        known = {name: (mode, child) for name, mode, child in entries(repository, tree)}
         if len(_read) >= _READ:
             _read.clear()
         _read[tree] = known
     return known
 
 
-def _content(rows: Mapping[bytes, tuple[int, str]]) -> bytes:
+def _content(rows: Rows) -> bytes:
     """Return the bytes of a tree object; git sorts a directory as if its name ended with a slash."""
     order = sorted((name + b"/" if mode == DIRECTORY else name, name, mode, oid) for name, (mode, oid) in rows.items())
     return b"".join(b"%o %s\0" % (mode, name) + bytes.fromhex(oid) for _, name, mode, oid in order)
@@ -289,8 +276,4 @@ def _content(rows: Mapping[bytes, tuple[int, str]]) -> bytes:
 
 def tree_id_of(content: bytes) -> str:
     """Return the id of the tree object with these bytes, without writing it."""
-    return _object_id(b"tree", content)
-
-
-def _object_id(kind: bytes, content: bytes) -> str:
-    return hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content, usedforsecurity=False).hexdigest()
+    return object_id(ObjectType.TREE, content)

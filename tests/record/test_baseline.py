@@ -11,9 +11,10 @@ from record.setting import AT, IDENTITY, KEY, OTHER, Books, forged, only, statem
 from state import stock
 from stateguard import faults
 from stateguard.errors import NotFoundError, StorageError
-from stateguard.model.identity import BASELINE_TAGS, MAIN
+from stateguard.model.identity import BASELINE_TAGS, EMPTY_TREE, MAIN
 from stateguard.model.tree import REGULAR, blob_id
 from stateguard.state import fingerprint, trees
+from stateguard.state.repository import Repository
 from stateguard.state.tags import raw_tag
 from stateguard.trust.keys import PRINCIPAL
 from stateguard.trust.ssh import SigningKey
@@ -153,7 +154,7 @@ class TestFind:
 
     def test_a_prefix_of_digits_alone_is_no_number(self, books: Books) -> None:
         for count in range(300):
-            desired = fingerprint_of(f"{count}".encode())
+            desired = fingerprint_of(books.repository, f"{count}".encode())
             if desired.removeprefix("sha256:")[:8].isdigit():
                 break
         made = books.baseline(f"{count}".encode())
@@ -171,13 +172,11 @@ class TestFind:
             return
 
 
-def fingerprint_of(content: bytes) -> str:
+def fingerprint_of(repository: Repository, content: bytes) -> str:
     """Return the fingerprint of the one file that a baseline of this content has on main."""
     entry = stock.Entry(REGULAR, blob_id(content))
-    cache = fingerprint.DigestCache()
-    return fingerprint.of_paths(
-        {"config/a": entry}, lambda _path, one: fingerprint.digest_of(cache, one.id, lambda: content)
-    )
+    paths, cache = {"config/a": entry}, fingerprint.DigestCache()
+    return fingerprint.of_changed(repository, EMPTY_TREE, paths, cache, lambda _: content)
 
 
 class TestForgery:

@@ -61,11 +61,9 @@ def by_stock_git(repository: Repository, tree: str, sha256: Path) -> str:
     return "sha256:" + stock.text(sha256, "rev-parse", "refs/heads/exported^{tree}")
 
 
-def of_files(files: stock.Files, paths: dict[str, Entry]) -> str:
-    cache = DigestCache()
-    return fingerprint.of_paths(
-        paths, lambda path, entry: fingerprint.digest_of(cache, entry.id, lambda: files[path][1])
-    )
+def of_files(repository: Repository, files: stock.Files, paths: dict[str, Entry]) -> str:
+    content = {paths[path].id: text for path, (_, text) in files.items()}
+    return fingerprint.of_changed(repository, EMPTY_TREE, paths, DigestCache(), content.__getitem__)
 
 
 def build(repository: Repository, files: stock.Files | None = None) -> str:
@@ -79,7 +77,7 @@ class TestAgreement:
         paths = stock.put(shared, files)
         tree = trees.build(shared, paths)
         found = fingerprint.full(shared.path, tree)
-        assert found == fingerprint.incremental(shared, tree, DigestCache()) == of_files(files, paths)
+        assert found == fingerprint.incremental(shared, tree, DigestCache()) == of_files(shared, files, paths)
         assert found == by_stock_git(shared, tree, sha256)
 
     def test_packed_and_deltified_objects_count_the_same(self, repository: Repository) -> None:
@@ -96,7 +94,7 @@ class TestAgreement:
         expected = "sha256:6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
         assert fingerprint.full(repository.path, EMPTY_TREE) == expected
         assert fingerprint.incremental(repository, EMPTY_TREE, DigestCache()) == expected
-        assert fingerprint.of_paths({}, lambda _path, _entry: b"") == expected
+        assert of_files(repository, {}, {}) == expected
 
     def test_the_deepest_path_that_is_admitted(self, repository: Repository) -> None:
         files: stock.Files = {"a/" * 511 + "f": (REGULAR, b"x")}
@@ -105,7 +103,7 @@ class TestAgreement:
         assert (
             found
             == fingerprint.incremental(repository, tree, DigestCache())
-            == of_files(files, stock.put(repository, files))
+            == of_files(repository, files, stock.put(repository, files))
         )
 
     def test_a_tree_of_no_depth_known_to_man_is_a_storage_error(self, repository: Repository) -> None:
@@ -119,11 +117,26 @@ class TestAgreement:
 
 
 def stock_tree(repository: Repository, content: bytes) -> str:
-    object_id = trees._object_id(b"tree", content)  # noqa: SLF001 - 1500 processes would take too long
+    object_id = trees.tree_id_of(content)  # 1500 processes would take too long
     file = repository.path / "objects" / object_id[:2] / object_id[2:]
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(zlib.compress(b"tree %d\0" % len(content) + content))
     return object_id
+
+
+@given(before=stock.directories(), after=stock.directories())
+@settings(max_examples=60)
+def test_a_changed_tree_has_the_fingerprint_of_what_it_becomes(
+    shared: Repository, before: stock.Files, after: stock.Files
+) -> None:
+    old, new = stock.put(shared, before), stock.put(shared, after)
+    base = trees.build(shared, old)
+    changes = {path: new.get(path) for path in (*old, *new)}
+    cache = DigestCache()
+    fingerprint.incremental(shared, base, cache)
+    content = {new[path].id: text for path, (_, text) in after.items()}
+    found = fingerprint.of_changed(shared, base, changes, cache, content.__getitem__)
+    assert found == fingerprint.full(shared.path, trees.build(shared, new))
 
 
 class TestCache:

@@ -11,6 +11,7 @@ from stateguard.errors import StorageError
 from stateguard.model.identity import EMPTY_TREE
 from stateguard.model.tree import DIRECTORY, REGULAR, Entry, blob_id
 from stateguard.state import fingerprint, trees
+from stateguard.state.fingerprint import DigestCache
 from stateguard.state.repository import Repository
 
 X = Entry(REGULAR, blob_id(b"x"))
@@ -46,11 +47,11 @@ class TestAgreement:
 
 
 @pytest.mark.parametrize("order", [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a/b"), ("a", "a/b/c")])
-def test_a_path_that_is_file_and_directory_is_refused(order: tuple[str, ...]) -> None:
+def test_a_path_that_is_file_and_directory_is_refused(order: tuple[str, ...], repository: Repository) -> None:
     with pytest.raises(StorageError, match="a file and a directory at once"):
         trees.tree_id(dict.fromkeys(order, X))
     with pytest.raises(StorageError, match="a file and a directory at once"):
-        fingerprint.of_paths(dict.fromkeys(order, X), lambda _path, _entry: bytes(32))
+        fingerprint.of_changed(repository, EMPTY_TREE, dict.fromkeys(order, X), DigestCache(), lambda _: b"x")
 
 
 class TestBounds:
