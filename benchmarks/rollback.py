@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,11 +44,7 @@ def rows(scene: Scene, pair: Pair, asked: int, rounds: int) -> Iterator[Row]:
 def restored(scene: Scene, pair: Pair, rounds: int) -> Iterator[Row]:
     """Measure the same way back beside tools that restore a copy."""
     back = RollBack(scene.guarded, pair)
-    states = []
-    for number, held in enumerate(pair.trees.values()):
-        source = scene.root / f"copy{number}"
-        tree.write(source, held)
-        states.append((source, held))
+    states = _copies(scene.root, list(pair.trees.values()))
     for name, tool in tools().items():
         say(f"{scene.files} files: beside {name}")
         place = Path(scene.root / f"restored-{tool.__name__.lower()}")
@@ -56,3 +53,12 @@ def restored(scene: Scene, pair: Pair, rounds: int) -> Iterator[Row]:
         took = interleaved({"ours": back.whole, "theirs": peer.put_back}, rounds)
         most = 0.10 if scene.files == 100_000 else None
         yield Row("restore of what changed", scene.files, pair.changed, took["ours"], name, took["theirs"], most)
+
+
+def _copies(root: Path, trees: list[tree.Tree]) -> list[tuple[Path, tree.Tree]]:
+    """Write both trees; files that are the same have the same times, or rsync would have to transfer all of them."""
+    first, second = root / "copy0", root / "copy1"
+    tree.write(first, trees[0])
+    shutil.copytree(first, second)
+    tree.turn_into(second, trees[0], trees[1])
+    return [(first, trees[0]), (second, trees[1])]
