@@ -58,7 +58,7 @@ def adoption(guard: Guard, named: Sequence[str], cwd: str) -> Adoption:
     look = Look(guard)
     kinds = look.named(named, cwd) if named else look.drifted()
     main = guard.books.declared.paths(guard.main)
-    paths = dict(main)
+    paths = dict(main.items())
     for path, kind in kinds.items():
         entry = None if kind == str(DriftKind.REMOVED) else look.content(path)
         for above in () if entry is None else parents(path):
@@ -189,8 +189,7 @@ def _check_waiting(guard: Guard, kinds: Iterable[str], *, named: bool) -> None:
     """Refuse to decide silently between a hand's change and one that waits on main; a path that is named is meant."""
     if named or guard.main == guard.applied:
         return
-    desired = guard.books.declared.desired
-    waiting = set(compare(desired(guard.applied), desired(guard.main)).paths)
+    waiting = set(guard.books.declared.differing(guard.applied, guard.main).paths)
     both = sorted(waiting & set(kinds))
     if both:
         message = f"main holds another change of {both[0]} that is not live yet"

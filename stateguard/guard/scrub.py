@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from heapq import merge
 
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
@@ -78,13 +79,14 @@ class Scrub:
         if not guard.applied:
             return 0
         scanner = guard.scanner()
-        paths = sorted({*guard.books.declared.desired(guard.applied), *scanner.captured().paths})
-        for path in paths:
+        read = 0
+        for path in merge(guard.books.declared.desired(guard.applied), scanner.captured().paths):
             if scanner.changed_unseen(path):
                 warn("a file changed although its size and times did not", path=path)
                 guard.wake.set()
+            read += 1
             pace()
-        return len(paths)
+        return read
 
     def _baselines(self, pace: Callable[[], None]) -> int:
         guard, found = self._guard, [b for b in self._guard.baselines.all() if not b.revoked]

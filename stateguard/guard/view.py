@@ -190,12 +190,11 @@ def diff(guard: Guard, before: str, after: str | None) -> dict[str, Any]:
     Raises:
         NotFoundError: a target names nothing.
     """
-    first = guard.books.declared.desired(commit_of(guard, before))
+    declared, commit = guard.books.declared, commit_of(guard, before)
     if after is not None:
-        second = guard.books.declared.desired(commit_of(guard, after))
-        changes, unmanaged = compare(first, second), []
+        changes, unmanaged = declared.differing(commit, commit_of(guard, after)), []
     else:
-        scanner = guard.scanner()
+        scanner, first = guard.scanner(), declared.desired(commit)
         changes = compare(first, scanner.observe(first))
         unmanaged = [p for p in scanner.everything() if p not in first and not scanner.rules.captured(p)]
     return {
@@ -219,11 +218,9 @@ def commit_of(guard: Guard, target: str) -> str:
 
 
 def touched_paths(repository: Repository, before: str | None, after: str | None) -> set[str]:
-    """Return the paths by which two commits differ; unknown commits differ in nothing."""
+    """Return the paths by which two commits differ; a commit that is not there holds nothing."""
 
-    def paths(commit: str | None) -> dict[str, Any]:
-        if not commit or not repository.has(commit):
-            return {}
-        return dict(trees.path_map(repository, repository.commit(commit).tree))
+    def tree(commit: str | None) -> str:
+        return repository.commit(commit).tree if commit and repository.has(commit) else EMPTY_TREE
 
-    return set(compare(paths(before), paths(after)).paths)
+    return set(trees.differing(repository, tree(before), tree(after)))

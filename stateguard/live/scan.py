@@ -14,6 +14,7 @@ from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import wall_seconds
 from stateguard.live import database
+from stateguard.live.seen import Seen
 from stateguard.model.ceiling import Over, beyond
 from stateguard.model.policy import Section
 from stateguard.model.tree import EXECUTABLE, OBSTACLE, REGULAR, SYMLINK, Entry, blob_id
@@ -22,9 +23,6 @@ Store = Callable[[bytes], str]
 """Keeps bytes as a blob, durably; returns its object id."""
 
 
-_RACY_NANOSECONDS = 50_000_000
-_CHANGED_AT = slice(3, None, 5)
-"""Where a signature holds times of change: the file's own, and that of a log beside it."""
 _LOG = "-wal"
 """Where a SQLite database may change while its own file does not."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -47,25 +45,13 @@ class Captured:
         return tuple(sorted((*self.paths, *(one.path for one in self.over))))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    signature: tuple[int, ...]
-    hashed_at: float
-    entry: Entry
-
-    @property
-    def trusted(self) -> bool:
-        """Whether any later change would show in the signature: it was old enough when the file was read."""
-        return max(self.signature[_CHANGED_AT]) < self.hashed_at - _RACY_NANOSECONDS
-
-
 class Scanner:
     """Looks at paths below one root and remembers what it hashed."""
 
     def __init__(self, root: Path, rules: PathRules) -> None:
         """``rules`` say which paths are captured: those are read as :func:`settled` has it."""
         self.root, self.rules = root, rules
-        self._seen: dict[str, _Seen] = {}
+        self._seen = Seen()
 
     def observe(self, paths: Iterable[str]) -> dict[str, Entry]:
         """Return what lies at these paths now; a path with nothing is left out.
@@ -74,6 +60,16 @@ class Scanner:
             OSError: something there cannot be read.
         """
         return self._look(paths, None, None)
+
+    def beside(self, wanted: Iterable[tuple[str, Entry]]) -> Iterator[tuple[str, Entry, Entry | None]]:
+        """Yield paths with what is wanted and what lies there now (None: nothing), one after the other.
+
+        Raises:
+            OSError: something there cannot be read.
+        """
+        with files.walking(self.root) as walk:
+            for path, want in wanted:
+                yield path, want, self._one(walk, path, None, None)
 
     def keep(self, paths: Iterable[str], store: Store, has: Callable[[str], bool]) -> dict[str, Entry]:
         """Return what lies at these paths now, with every byte of it stored; obstacles are left out.
@@ -91,12 +87,13 @@ class Scanner:
         Raises:
             OSError: it cannot be read.
         """
-        known = self._seen.pop(path, None)
-        self.observe([path])
-        now = self._seen.get(path)
-        if known is None or now is None or not known.trusted:
+        known = self._seen.both(path)
+        self._seen.forget(path)
+        now = self.observe([path]).get(path)
+        if known is None or now is None:
             return False
-        return known.signature == now.signature and known.entry != now.entry
+        entry, signature = known
+        return signature == self._seen.signature(path) and entry != now
 
     def content(self, path: str) -> bytes:
         """Return the bytes of one path as they count for a fingerprint.
@@ -174,10 +171,9 @@ class Scanner:
         try:
             directory = walk.at(tuple(parts))
             signature = self._signature(path, directory, name)
-            seen = self._seen.get(path)
-            fresh = seen is not None and seen.signature == signature and seen.trusted
-            if seen is not None and fresh and (has is None or has(seen.entry.id)):
-                return seen.entry
+            seen = self._seen.trusted(path, signature)
+            if seen is not None and (has is None or has(seen.id)):
+                return seen
             hashed_at = wall_seconds() * 1e9
             content, found = files.read_at(directory, name)
             if self.rules.captured(path) and stat.S_ISREG(found.st_mode):
@@ -191,7 +187,7 @@ class Scanner:
                 return OBSTACLE
             raise
         entry = Entry(_mode(found), store(content) if store else blob_id(content))
-        self._seen[path] = _Seen(signature, hashed_at, entry)
+        self._seen.keep(path, signature, hashed_at, entry)
         return entry
 
     def _signature(self, path: str, directory: int, name: str) -> tuple[int, ...]:

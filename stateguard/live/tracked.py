@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from stateguard.host.clock import boot_seconds
 from stateguard.live.scan import Scanner
-from stateguard.model.tree import Drift, PathMap, drift
+from stateguard.model.tree import Drift, Entry, PathMap, below, drift_at
 
 _WHOLE_EVERY_SECONDS = 60.0
 _SHARE = 200
@@ -39,7 +38,6 @@ class Tracked:
         self._dirty: set[str] = set()
         self._run: int | None = None
         self._revision: str | None = None
-        self._order: list[str] = []
         self._found: dict[str, Drift] = {}
         self._whole_at = self._whole_seconds = 0.0
 
@@ -84,38 +82,22 @@ class Tracked:
 
     def _whole(self, desired: PathMap) -> None:
         began = boot_seconds()
-        self._order = sorted(desired)
-        self._found = {one.path: one for one in drift(desired, self._scanner().observe(self._order))}
+        self._found = self._unlike(desired.items())
         self._whole_at = boot_seconds()
         self._whole_seconds = self._whole_at - began
 
     def _again(self, revision: str, desired: PathMap, dirty: set[str]) -> None:
         look = set(self._found)
         if revision != self._revision:
-            moved = set(self._differing(self._revision or "", revision))
-            look |= moved
-            for path in moved:
-                place = bisect_left(self._order, path)
-                if not self._has(path) and path in desired:
-                    self._order.insert(place, path)
-                elif self._has(path) and path not in desired:
-                    del self._order[place]
+            look |= set(self._differing(self._revision or "", revision))
         for path in dirty:
-            look |= set(self._below(path))
-        mine = {path: desired[path] for path in sorted(look) if path in desired}
+            look |= set(below(desired, path))
         for path in look:
             self._found.pop(path, None)
-        self._found |= {one.path: one for one in drift(mine, self._scanner().observe(mine))}
+        self._found |= self._unlike((path, want) for path in sorted(look) if (want := desired.get(path)) is not None)
 
-    def _has(self, path: str) -> bool:
-        place = bisect_left(self._order, path)
-        return place < len(self._order) and self._order[place] == path
-
-    def _below(self, path: str) -> Iterable[str]:
-        """Yield a path if it is desired, and every desired one below it."""
-        if self._has(path):
-            yield path
-        place = bisect_left(self._order, path + "/")
-        while place < len(self._order) and self._order[place].startswith(path + "/"):
-            yield self._order[place]
-            place += 1
+    def _unlike(self, wanted: Iterable[tuple[str, Entry]]) -> dict[str, Drift]:
+        """Look at paths one after the other; returns those that hold something else."""
+        return {
+            path: found for path, want, have in self._scanner().beside(wanted) if (found := drift_at(path, want, have))
+        }

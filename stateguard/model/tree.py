@@ -34,6 +34,23 @@ PathMap = Mapping[str, Entry]
 """Every path of a tree, slash-separated and relative, with its entry."""
 
 
+class Nested(Mapping[str, Entry]):
+    """A path map that knows its directories."""
+
+    __slots__ = ()
+
+    def below(self, path: str) -> Iterator[tuple[str, Entry]]:
+        """Yield what lies at a path, and all below it, sorted; an empty text is the root."""
+        raise NotImplementedError
+
+
+def below(paths: PathMap, path: str) -> Iterable[str]:
+    """Return the paths of a map at and below a path."""
+    if isinstance(paths, Nested):
+        return (one for one, _ in paths.below(path))
+    return [one for one in paths if one == path or one.startswith(path + "/")]
+
+
 class Overlay(Mapping[str, Entry]):
     """A path map that differs from another one at some paths: there lies something else, or (None) nothing.
 
@@ -117,16 +134,17 @@ def drift(desired: PathMap, observed: PathMap) -> tuple[Drift, ...]:
 
     A path that only the live directory has is unmanaged, hence no drift.
     """
-    found = []
-    for path in sorted(desired):
-        want, have = desired[path], observed.get(path)
-        if have is None:
-            found.append(Drift(path, DriftKind.REMOVED))
-        elif have.id != want.id or (have.mode == SYMLINK) != (want.mode == SYMLINK):
-            found.append(Drift(path, DriftKind.CHANGED))
-        elif have.mode != want.mode:
-            found.append(Drift(path, DriftKind.MODE))
-    return tuple(found)
+    found = (drift_at(path, desired[path], observed.get(path)) for path in sorted(desired))
+    return tuple(one for one in found if one is not None)
+
+
+def drift_at(path: str, want: Entry, have: Entry | None) -> Drift | None:
+    """Return how what lies at a desired path differs from what is wanted there; None if it does not."""
+    if have is None:
+        return Drift(path, DriftKind.REMOVED)
+    if have.id != want.id or (have.mode == SYMLINK) != (want.mode == SYMLINK):
+        return Drift(path, DriftKind.CHANGED)
+    return Drift(path, DriftKind.MODE) if have.mode != want.mode else None
 
 
 class Stage:

@@ -10,7 +10,6 @@ from stateguard.host.logs import failure
 from stateguard.model.identity import short
 from stateguard.model.incident import Incident, IncidentState
 from stateguard.model.moment import rfc3339
-from stateguard.model.tree import compare
 from stateguard.observe.prober import Prober
 from stateguard.record.audit import Entry
 from stateguard.report.incident import CommitLine, ReportFacts, render
@@ -80,7 +79,7 @@ class Reporter:
         operations = tuple(self._operation(n) for n in incident.operations)
         good, bad = self._sides(incident, operations)
         commits = self._books.repository.between(good, bad) if bad else []
-        changed = compare(self._books.declared.paths(good), self._books.declared.paths(bad)).paths if bad else ()
+        changed = self._books.declared.moved(good, bad) if bad else ()
         return ReportFacts(
             incident=incident,
             operations=operations,

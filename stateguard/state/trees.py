@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -14,13 +15,10 @@ from stateguard.model.tree import DIRECTORY, Entry, PathMap
 from stateguard.state.batch import object_id
 from stateguard.state.repository import Repository
 
-_TREE, _BLOB = 2, 3
-_READ = 2048
+_TREE = 2
+_READ = 60_000
 Rows = Mapping[bytes, tuple[int, str]]
 """What a tree object holds: names to mode and object id."""
-
-_read: dict[str, Rows] = {}
-"""Tree objects that were read lately: what has an id is the same everywhere and for ever."""
 
 Node = dict[str, "Node | Entry | None"]
 """Changes of one directory: names to what shall be there, None for nothing, a node for changes further down."""
@@ -37,6 +35,34 @@ class Objects(Protocol):
     def raw(self, object_id: str) -> tuple[int, bytes]:
         """Return type number and bytes of any object."""
         ...
+
+
+class _Lately:
+    """Tree objects that were read lately, up to so many rows: what has an id is the same everywhere and for ever."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._rows = most, 0
+        self._known: dict[str, Rows] = {}
+        self._lock = threading.Lock()
+
+    def get(self, tree: str) -> Rows | None:
+        with self._lock:
+            found = self._known.pop(tree, None)
+            if found is not None:
+                self._known[tree] = found  # asked for last, forgotten last
+            return found
+
+    def keep(self, tree: str, rows: Rows) -> None:
+        with self._lock:
+            if tree not in self._known:
+                self._known[tree] = rows
+                self._rows += len(rows)
+            while self._rows > self._most and len(self._known) > 1:
+                oldest = next(iter(self._known))
+                self._rows -= len(self._known.pop(oldest))
+
+
+_lately = _Lately(_READ)
 
 
 class Sink(Protocol):
@@ -172,11 +198,9 @@ def _differing(
 ) -> None:
     if before == after:
         return
-    old, new = _rows(repository, before), _rows(repository, after)
-    for name in old.keys() | new.keys():
+    old, new = rows(repository, before), rows(repository, after)
+    for name in {name for name, _ in old.items() ^ new.items()}:
         one, other = old.get(name), new.get(name)
-        if one == other:
-            continue
         path = lead + name.decode()
         _differing(repository, _directory(one), _directory(other), path + "/", found)
         there, here = (Entry(*row) if row is not None and row[0] != DIRECTORY else None for row in (one, other))
@@ -198,7 +222,7 @@ def updated(
     Raises:
         StorageError: an object is missing, or a path is a file and a directory at once.
     """
-    return _updated(lambda tree: _rows(repository, tree), base, changes_by_directory(changes), write) or write(b"")
+    return _updated(lambda tree: rows(repository, tree), base, changes_by_directory(changes), write) or write(b"")
 
 
 def changes_by_directory(changes: Mapping[str, Entry | None]) -> Node:
@@ -239,38 +263,40 @@ def _nothing(_tree: str) -> Rows:
 
 def _updated(read: Callable[[str], Rows], base: str, node: Node, write: Callable[[bytes], str]) -> str | None:
     """Return the id of a changed directory, None if nothing is left in it."""
-    rows = dict(read(base))
+    found = dict(read(base))
     for name, value in node.items():
         raw = name.encode()
-        present = rows.get(raw)
+        present = found.get(raw)
         below = present[1] if present is not None and present[0] == DIRECTORY else None
         if isinstance(value, Entry):
-            rows[raw] = (value.mode, value.id)
+            found[raw] = (value.mode, value.id)
         elif isinstance(value, dict):
             tree = _updated(read, below or EMPTY_TREE, value, write)
             if tree is not None:
-                rows[raw] = (DIRECTORY, tree)
+                found[raw] = (DIRECTORY, tree)
             elif below is not None:
-                del rows[raw]
+                del found[raw]
         elif below is None:
-            rows.pop(raw, None)  # a directory that took the place of a file that left stays
-    return write(_content(rows)) if rows else None
+            found.pop(raw, None)  # a directory that took the place of a file that left stays
+    return write(_content(found)) if found else None
 
 
-def _rows(repository: Repository, tree: str) -> Rows:
-    """Return what a tree object holds; not to be changed."""
-    known = _read.get(tree)
+def rows(repository: Objects, tree: str) -> Rows:
+    """Return what a tree object holds, from memory if it was read lately; not to be changed.
+
+    Raises:
+        StorageError: it is missing, damaged or no tree.
+    """
+    known = _lately.get(tree)
     if known is None:
         known = {name: (mode, child) for name, mode, child in entries(repository, tree)}
-        if len(_read) >= _READ:
-            _read.clear()
-        _read[tree] = known
+        _lately.keep(tree, known)
     return known
 
 
-def _content(rows: Rows) -> bytes:
+def _content(found: Rows) -> bytes:
     """Return the bytes of a tree object; git sorts a directory as if its name ended with a slash."""
-    order = sorted((name + b"/" if mode == DIRECTORY else name, name, mode, oid) for name, (mode, oid) in rows.items())
+    order = sorted((name + b"/" if mode == DIRECTORY else name, name, mode, oid) for name, (mode, oid) in found.items())
     return b"".join(b"%o %s\0" % (mode, name) + bytes.fromhex(oid) for _, name, mode, oid in order)
 
 
