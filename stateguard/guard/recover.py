@@ -8,6 +8,7 @@ from stateguard.guard.applies import Applies, quiet
 from stateguard.guard.candidates import drop_candidates
 from stateguard.guard.compose import Guard
 from stateguard.host.logs import failure, log
+from stateguard.live.write import sweep
 from stateguard.model.transition import Conversations, Outcome, StepName
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
@@ -16,6 +17,9 @@ from stateguard.state.locks import free_locks
 from stateguard.transition.journal import Operation
 from stateguard.transition.plan import next_step
 from stateguard.transition.prepare import Wish
+
+_LATELY = 3
+"""Replaced files of so many operations may still have been there when the guard ended."""
 
 
 def recover(guard: Guard, applies: Applies) -> list[int]:
@@ -49,6 +53,10 @@ def _clear(guard: Guard) -> None:
             forget_unfinished(repository.path)
         except OSError:
             failure("what an interrupted write left could not be removed", repository=repository.path.name)
+    try:
+        sweep(guard.live, {w.path for plan in guard.books.journal.planned_lately(_LATELY) for w in plan.writes})
+    except OSError:
+        failure("replaced files could not be removed", live=str(guard.live))
 
 
 def _revive(guard: Guard) -> None:

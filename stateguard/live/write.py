@@ -13,6 +13,7 @@ from stateguard import faults
 from stateguard.errors import StorageError
 from stateguard.host import files
 from stateguard.live import database
+from stateguard.live.replaced import Beside, Replaced
 from stateguard.model.tree import EXECUTABLE, SYMLINK, Entry, parents
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -24,25 +25,31 @@ Read = Callable[[str], bytes]
 
 
 def make_equal(
-    root: Path, paths: Iterable[tuple[str, Entry | None]], read: Read, captured: Callable[[str], bool] = lambda _: False
+    root: Path,
+    paths: Iterable[tuple[str, Entry | None]],
+    read: Read,
+    captured: Callable[[str], bool] = lambda _: False,
+    replaced: Replaced | None = None,
 ) -> int:
     """Make every path hold its entry (None: nothing); returns how many had to be touched.
 
     Removals come first, so that a directory can take the place of a file; then every new file is written beside its
-    place, all are made durable together, and each takes its place by a rename: no reader ever sees a part of one, and
-    after a power cut each path holds the old or the new bytes. When this returns, all of it is durable. Replaced files
-    keep owner and permission bits, of which git versions only the executable one. Directories that a removal leaves
-    empty go, and so do the logs beside a captured SQLite database: what they hold was kept with it. Logs elsewhere
-    are somebody's.
+    place, all are made durable together, and each changes places with the old one: no reader ever sees a part of one,
+    and after a power cut each path holds the old or the new bytes. When this returns, all of it is durable, and the
+    old files are gone or (with ``replaced``) go in the background. Replaced files keep owner and permission bits, of
+    which git versions only the executable one. Directories that a removal leaves empty go, and so do the logs beside
+    a captured SQLite database: what they hold was kept with it. Logs elsewhere are somebody's.
 
     Raises:
         StorageError: the disk refused, or something stands in the way that is not ours to remove.
     """
     wanted = sorted(paths, key=lambda item: _place(item[0]))
-    writing = _Writing(read, captured, together=len(wanted) > _FEW)
+    writing = _Writing(read, captured, together=len(wanted) > _FEW, keeps_old=replaced is not None)
     try:
         with files.open_root(root) as top:
             writing.all(top, wanted)
+        if replaced is not None:
+            replaced.go(root, writing.old)
     except OSError as error:
         message = f"{root}: {error.strerror or error} ({error.filename or 'no path'})"
         changed = f"{writing.touched} of {len(wanted)} paths"
@@ -86,14 +93,17 @@ class _Ready:
     path: str
     temporary: str
     spoils: bool
+    replaces: bool
 
 
 class _Writing:
     """One call of :func:`make_equal`."""
 
-    def __init__(self, read: Read, captured: Callable[[str], bool], *, together: bool) -> None:
-        self._read, self._captured, self._together = read, captured, together
+    def __init__(self, read: Read, captured: Callable[[str], bool], *, together: bool, keeps_old: bool) -> None:
+        self._read, self._captured, self._together, self._keeps_old = read, captured, together, keeps_old
         self.touched = 0
+        self.old: list[Beside] = []
+        """Files that were replaced, and wait to be removed."""
 
     def all(self, top: int, wanted: list[tuple[str, Entry | None]]) -> None:
         self._top, self._walk = top, files.Walk(top)
@@ -108,20 +118,25 @@ class _Writing:
                 self.touched += self._remove(path)
         ready: list[_Ready] = []
         try:
-            for path, entry in wanted:
-                if entry is not None:
-                    self._prepare(path, entry, ready)
-            if self._together and ready:
-                files.sync_file_system(self._top)
-            ready.reverse()
-            while ready:
-                self._place(ready[-1])
-                ready.pop()
-                self.touched += 1
+            self._write(wanted, ready)
         except (OSError, StorageError):
-            for left in ready:
-                self._forget(left)
+            self._forget(*(Beside(one.path, one.temporary) for one in ready), *self.old)
             raise
+        if not self._keeps_old:
+            self._forget(*self.old)
+
+    def _write(self, wanted: list[tuple[str, Entry | None]], ready: list[_Ready]) -> None:
+        """Write what is wanted; ``ready`` holds at any moment what lies beside its place and is not there yet."""
+        for path, entry in wanted:
+            if entry is not None:
+                self._prepare(path, entry, ready)
+        if self._together and ready:
+            files.sync_file_system(self._top)
+        ready.reverse()
+        while ready:
+            self._place(ready[-1])
+            ready.pop()
+            self.touched += 1
         if self._together and self.touched:
             files.sync_file_system(self._top)
 
@@ -149,7 +164,7 @@ class _Writing:
             temporary = files.link_beside(directory, name, os.fsdecode(content))
         else:
             temporary = files.write_beside(directory, name, content, bits, owner, sync=not self._together)
-        ready.append(_Ready(path, temporary, spoils))
+        ready.append(_Ready(path, temporary, spoils, replaces=found is not None))
 
     def _place(self, one: _Ready) -> None:
         *parts, name = one.path.split("/")
@@ -157,17 +172,21 @@ class _Writing:
         if one.spoils:
             database.forget_logs(directory, name)
         faults.point("files.rename")
-        os.rename(one.temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        if one.replaces and files.exchange_at(directory, one.temporary, name):
+            self.old.append(Beside(one.path, one.temporary))
+        else:
+            os.rename(one.temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         if not self._together:
             os.fsync(directory)
         faults.point("files.renamed")
 
-    def _forget(self, one: _Ready) -> None:
-        try:
-            files.forget_beside(self._walk.at(tuple(one.path.split("/")[:-1])), one.temporary)
-        except OSError as error:
-            if error.errno not in _ABSENT:
-                raise
+    def _forget(self, *every: Beside) -> None:
+        for one in every:
+            try:
+                files.forget_beside(self._walk.at(tuple(one.path.split("/")[:-1])), one.temporary)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
 
     def _directory(self, parts: tuple[str, ...]) -> int:
         """Open a directory, made if need be, in place of a link that took its place."""

@@ -160,6 +160,13 @@ class Journal:
         rows = self._database.rows("SELECT * FROM operation WHERE outcome IS NULL ORDER BY id")
         return [_operation(dict(r)) for r in rows]
 
+    def planned_lately(self, most: int) -> list[Plan]:
+        """Return the plans that were made last, newest first."""
+        rows = self._database.rows(
+            "SELECT plan FROM operation WHERE plan IS NOT NULL ORDER BY id DESC LIMIT ?", (most,)
+        )
+        return [Plan.from_json(json.loads(r["plan"])) for r in rows]
+
     def ended_after(self, operation: int) -> list[tuple[int, Ended | None]]:
         """Return the operations with a higher number, oldest first; None stands for one that still runs."""
         rows = self._database.rows(

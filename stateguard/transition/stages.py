@@ -11,6 +11,7 @@ from stateguard.agents.runtime import AgentRuntime
 from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
 from stateguard.live.ground import bring_back, set_aside
+from stateguard.live.replaced import Replaced
 from stateguard.live.scan import Scanner
 from stateguard.live.write import make_equal, sweep
 from stateguard.model.agent import AgentSpec
@@ -54,6 +55,7 @@ class Stages:
     def __init__(self, parts: Parts) -> None:
         """Work with these parts."""
         self._parts = parts
+        self._replaced = Replaced()
         self._steps: dict[StepName, Callable[[Operation, Plan, Direction], str]] = {
             StepName.STOP: self._stop,
             StepName.CAPTURE: self._capture,
@@ -118,23 +120,26 @@ class Stages:
         if not wanted:
             return "nothing to write"
         paths = [path for path, _ in wanted]
+        self._replaced.wait()
         sweep(self._parts.live, paths)
         moved = [(path, name) for path, name in plan.aside if any(f"{p}/".startswith(f"{path}/") for p in paths)]
         if step.direction is Direction.FORWARD:
             self._require_free(w for w in mine if w.path not in {path for path, _ in moved})
             for path, name in moved:
                 set_aside(self._parts.live, path, name)
-            said = self._make_equal(wanted)
+            said = self._make_equal(wanted, step)
             if step.name is StepName.CONVERSATIONS and not plan.source:
                 self._parts.archive.note("", operation.id)  # seeds: nobody wrote them under anything of ours
             return said
         places = {path for path, _ in moved}
-        said = self._make_equal([(path, entry) for path, entry in wanted if path not in places])
+        said = self._make_equal([(path, entry) for path, entry in wanted if path not in places], step)
         left = [name for path, name in moved if not bring_back(self._parts.live, path, name)]
         return f"{said}; {', '.join(left)} could not be moved back" if left else said
 
-    def _make_equal(self, wanted: list[tuple[str, Entry | None]]) -> str:
-        touched = make_equal(self._parts.live, wanted, self._read, self._parts.scanner().rules.captured)
+    def _make_equal(self, wanted: list[tuple[str, Entry | None]], step: Step) -> str:
+        # What a recovery sweeps is named by the plan; it does not name every conversation.
+        replaced = self._replaced if step.name is not StepName.CONVERSATIONS else None
+        touched = make_equal(self._parts.live, wanted, self._read, self._parts.scanner().rules.captured, replaced)
         self._verify(wanted)
         return f"{count(touched, 'file')} written"
 
@@ -207,6 +212,8 @@ class Stages:
         forward = direction is Direction.FORWARD
         revision, names = (plan.target, plan.start) if forward else (plan.source, plan.start_back)
         system = parts.systems(revision)
+        if names or plan.reload:
+            self._replaced.wait()
         parts.prober.configure(system.probes)
         wanted = set(names)
         needed = {d for name in wanted for d in system.agents[name].depends_on}
