@@ -68,7 +68,11 @@ def _failures(root: Path, agents: int, rounds: int) -> tuple[float, ...]:
 
 
 def _failure(guarded: Guarded, turn: int) -> float:
-    """Push what fails the probe; returns the seconds from its last failure to the first start that follows."""
+    """Push what fails the probe; returns the seconds from the failure that decides to the first start that follows.
+
+    While agents start, a failure counts only once the probe's own period is over: that is its patience, not the
+    guard's. The failure that decides is the last one before the rollback's first step.
+    """
     shared = guarded.clone / "config" / "shared.txt"
     shared.write_text(f"wrong {turn}\n", encoding="ascii")
     guarded.commit("Fail the probe")
@@ -83,8 +87,8 @@ def _failure(guarded: Guarded, turn: int) -> float:
         raise RuntimeError("the state that failed is still live")
     guarded.sync()
     moments = {p.name: list(map(int, p.read_text(encoding="ascii").split())) for p in _moments(guarded)}
-    validating = _validating_since(guarded)
-    failed = min(at for at in moments.pop("failed") if at >= validating)
+    going_back = _going_back_since(guarded)
+    failed = max(at for at in moments.pop("failed") if at <= going_back)
     first = min(at for times in moments.values() for at in times if at > failed)
     return (first - failed) / 1e9
 
@@ -93,10 +97,10 @@ def _moments(guarded: Guarded) -> list[Path]:
     return list((guarded.live / "moments").iterdir())
 
 
-def _validating_since(guarded: Guarded) -> int:
-    """Return when the last apply began to be validated, in nanoseconds: a probe that fails before decides nothing."""
+def _going_back_since(guarded: Guarded) -> int:
+    """Return when the last rollback began its first step, in nanoseconds of Unix time."""
     lines = map(json.loads, (guarded.root / "guard.log").read_text(encoding="utf-8").splitlines())
-    found = [line["at"] for line in lines if (line.get("kind"), line.get("step")) == ("apply", "validate")]
+    found = [line["at"] for line in lines if (line.get("kind"), line.get("step")) == ("rollback", "stop")]
     return int(datetime.fromisoformat(found[-1]).timestamp() * 1e9)
 
 

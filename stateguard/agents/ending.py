@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -29,6 +30,7 @@ from stateguard.model.agent import StopPolicy
 
 _AFTER_SIGNAL_SECONDS = 2.0
 _AFTER_KILL_SECONDS = 2.0
+_REAPING_SECONDS = 0.05
 _SHORTEST_NAP_SECONDS = 0.002
 _LONGEST_NAP_SECONDS = 0.05
 
@@ -52,10 +54,32 @@ def end(leader: ProcessIdentity, policy: StopPolicy) -> bool:
         signal_group(leader.pid, _signal(policy.signal))
     except PermissionError as error:
         warn("an agent's process group may not be signalled", group=leader.pid, error=str(error))
+    _await_exit(leader, give_up_at)
     if _gone_by(lambda: not remains(leader), give_up_at):
         return True
     end_group(leader.pid)
     return _gone_by(lambda: not remains(leader), time.monotonic() + _AFTER_KILL_SECONDS)
+
+
+def _await_exit(leader: ProcessIdentity, give_up_at: float) -> None:
+    """Wait, without looking again and again, until a process has ended and whoever started it knows.
+
+    To look who is left of a group means to look at every process of the host: usually nobody is.
+    """
+    try:
+        descriptor = os.pidfd_open(leader.pid)
+    except OSError:
+        return  # it is gone, or the kernel is too old: looking tells
+    try:
+        if alive(leader):
+            ended = select.poll()
+            ended.register(descriptor, select.POLLIN)
+            ended.poll(1000 * max(0.0, give_up_at - time.monotonic()))
+    finally:
+        os.close(descriptor)
+    known_by = min(give_up_at, time.monotonic() + _REAPING_SECONDS)
+    while time.monotonic() < known_by and not alive(leader) and _group_has_a_name(leader.pid):
+        time.sleep(_SHORTEST_NAP_SECONDS)
 
 
 def _end_family(leader: ProcessIdentity, number: signal.Signals, give_up_at: float) -> bool:
@@ -102,12 +126,17 @@ def remains(leader: ProcessIdentity) -> bool:
 
 
 def _group_lives(group: int) -> bool:
+    return _group_has_a_name(group) and bool(group_members(group))  # the kernel's answer counts zombies too
+
+
+def _group_has_a_name(group: int) -> bool:
+    """Say whether the kernel knows a process group: one of it lives, or was not waited for."""
     try:
         with contextlib.suppress(PermissionError):  # somebody lives, as somebody else
             os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    return bool(group_members(group))  # the kernel's answer counts zombies too
+    return True
 
 
 def _gone_by(gone: Callable[[], bool], give_up_at: float) -> bool:
