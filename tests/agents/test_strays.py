@@ -12,6 +12,7 @@ from stateguard.agents.process import ProcessRuntime
 from stateguard.host.process import identify
 
 WORKS = "echo $$ > stray.tmp; mv stray.tmp stray; while :; do sleep 600; done"
+DIES = "until [ -e stray ]; do sleep 0.01; done; exit 1"  # not before it has left: the rest of a group dies with it
 LEAVES = f"setsid sh -c 'trap {{trap}} TERM; {WORKS}' & {{then}}"
 
 
@@ -34,7 +35,7 @@ def test_a_process_that_left_its_agent_is_ended_with_it(runtime: ProcessRuntime,
 
 
 def test_what_a_dead_agent_left_behind_is_ended_when_it_is_stopped(runtime: ProcessRuntime, setting: Setting) -> None:
-    runtime.start(shell("a", LEAVES.format(trap="exit", then="exit 1"), grace_seconds=0.3), "r1")
+    runtime.start(shell("a", LEAVES.format(trap="exit", then=DIES), grace_seconds=0.3), "r1")
     pid = stray(setting)
     eventually(lambda: runtime.statuses()["a"].exits)
     assert identify(pid)
