@@ -7,7 +7,8 @@ from stateguard.guard.compose import Guard
 from stateguard.model.identity import short
 from stateguard.model.policy import Signatures
 from stateguard.model.trust import Role
-from stateguard.state.repository import Repository, split_signature
+from stateguard.state.commits import split_signature
+from stateguard.state.repository import Repository
 from stateguard.trust.verdict import Standing, Verdict
 
 _MOST_PROBLEMS = 20

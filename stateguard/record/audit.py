@@ -22,8 +22,9 @@ from stateguard.errors import StateguardError, StorageError, TrustError
 from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.database import Database
 from stateguard.model.identity import AUDIT, ZERO
+from stateguard.state.commits import split_signature
 from stateguard.state.forward import Signer, signed_commit
-from stateguard.state.repository import RefMove, Repository, split_signature
+from stateguard.state.repository import RefMove, Repository
 from stateguard.trust.public import PublicKey
 from stateguard.trust.ssh import verify
 

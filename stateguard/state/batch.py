@@ -17,7 +17,7 @@ from stateguard.state.repository import Repository
 
 _FEW = 6
 """So many objects are not worth a pack: as loose ones they cost fewer flushes than its three."""
-_FULL_BYTES = 64 * 1024 * 1024
+_FULL_BYTES = 16 * 1024 * 1024
 _COMPRESSION = 1
 _READ_ONLY = 0o444
 _NAMES = {ObjectType.COMMIT: b"commit", ObjectType.TREE: b"tree", ObjectType.BLOB: b"blob", ObjectType.TAG: b"tag"}

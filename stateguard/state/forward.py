@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pygit2.enums import ObjectType
 
 from stateguard.model.identity import short
-from stateguard.state.repository import CommitView, Repository, raw_commit, with_signature
+from stateguard.state.commits import raw_commit, with_signature
+from stateguard.state.repository import CommitView, Repository
 
 Signer = Callable[[bytes], str]
 """Signs the bytes of a git object (namespace ``git``); returns the armored signature."""

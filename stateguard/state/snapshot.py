@@ -12,7 +12,8 @@ from stateguard.model.identity import BACKUPS, SNAPSHOTS, ZERO
 from stateguard.model.tree import PathMap
 from stateguard.state import trees
 from stateguard.state.batch import Batch
-from stateguard.state.repository import RefMove, Repository, raw_commit
+from stateguard.state.commits import raw_commit
+from stateguard.state.repository import RefMove, Repository
 
 
 def write_snapshot(

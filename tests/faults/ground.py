@@ -30,7 +30,7 @@ from stateguard.model.tree import OBSTACLE, REGULAR, SYMLINK, Entry, PathMap, dr
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
 from stateguard.state import trees
-from stateguard.state.repository import raw_commit
+from stateguard.state.commits import raw_commit
 from transition.setting import Setting, audit_problems, founded, leftovers
 
 _AGENT = """\

@@ -14,7 +14,8 @@ from stateguard.mirror.store import MirrorStore, Standing
 from stateguard.mirror.sync import Sources, Syncing
 from stateguard.model.identity import APPLIED, AUDIT, MAIN, ZERO
 from stateguard.model.mirror import MirrorSpec
-from stateguard.state.repository import RefMove, Repository, raw_commit
+from stateguard.state.commits import raw_commit
+from stateguard.state.repository import RefMove, Repository
 
 NO_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 BRANCH, TAG = "refs/heads/topic", "refs/tags/v1"

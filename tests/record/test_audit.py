@@ -14,8 +14,9 @@ from stateguard import faults
 from stateguard.errors import StateguardError, StorageError
 from stateguard.model.identity import AUDIT, EMPTY_TREE, MAIN, ZERO
 from stateguard.record.audit import ZERO_HASH, Entry
+from stateguard.state.commits import raw_commit, split_signature, with_signature
 from stateguard.state.forward import Signer, signed_commit
-from stateguard.state.repository import RefMove, Repository, raw_commit, split_signature, with_signature
+from stateguard.state.repository import RefMove, Repository
 
 _bodies = st.dictionaries(
     st.text(max_size=6),

@@ -28,7 +28,7 @@ from stateguard.model.identity import CANDIDATES, WITHDRAWN
 from stateguard.model.incident import IncidentState
 from stateguard.model.policy import SHIPPED_ARMING, Arming, Trigger
 from stateguard.model.transition import Step, StepName
-from stateguard.state.repository import split_signature
+from stateguard.state.commits import split_signature
 from stateguard.transition.journal import Operation
 from stateguard.trust.keys import load_pinned
 from stateguard.trust.ssh import verify

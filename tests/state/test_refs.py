@@ -9,8 +9,9 @@ from pygit2.enums import ObjectType
 from driving import git
 from stateguard.errors import StorageError
 from stateguard.model.identity import ZERO
+from stateguard.state.commits import raw_commit
 from stateguard.state.refs import moved_here
-from stateguard.state.repository import RefMove, Repository, raw_commit
+from stateguard.state.repository import RefMove, Repository
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from damage import held
 from state import stock
 from stateguard.errors import NotFoundError, StorageError
 from stateguard.model.identity import EMPTY_TREE, ZERO
-from stateguard.state.repository import RefMove, Repository, raw_commit
+from stateguard.state.commits import raw_commit
+from stateguard.state.repository import RefMove, Repository
 
 AT = 1_782_900_000.0
 MISSING = "1" * 40

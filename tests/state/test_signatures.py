@@ -11,8 +11,9 @@ from pygit2.enums import ObjectType
 from state import stock
 from stateguard.errors import StateguardError, StorageError, TrustError
 from stateguard.model.identity import EMPTY_TREE
+from stateguard.state.commits import raw_commit, split_signature, with_signature
 from stateguard.state.forward import signed_commit
-from stateguard.state.repository import Repository, raw_commit, split_signature, with_signature
+from stateguard.state.repository import Repository
 from stateguard.state.tags import raw_tag, read_tag, write_tag
 from stateguard.trust.ssh import SigningKey, verify
 

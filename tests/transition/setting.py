@@ -26,7 +26,7 @@ from stateguard.model.graph import start_order
 from stateguard.model.transition import Step
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
 from stateguard.state import trees
-from stateguard.state.repository import raw_commit
+from stateguard.state.commits import raw_commit
 from stateguard.transition.journal import Operation
 from stateguard.trust.keys import load_pinned
 

@@ -12,7 +12,7 @@ from stateguard import faults
 from stateguard.errors import NotFoundError, RefusedError, StateguardError, UsageProblemError
 from stateguard.guard.adopt import adopt, adoption
 from stateguard.guard.applies import Applies
-from stateguard.state.repository import split_signature
+from stateguard.state.commits import split_signature
 from stateguard.trust.keys import load_pinned
 from stateguard.trust.ssh import verify
 from transition.journeys import last

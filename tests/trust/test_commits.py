@@ -13,7 +13,8 @@ from gpghome import ED25519, RSA3072, GpgHome, gpg_home
 from state import stock
 from stateguard.model.identity import EMPTY_TREE
 from stateguard.model.trust import Key, Person, Trust
-from stateguard.state.repository import Repository, split_signature
+from stateguard.state.commits import split_signature
+from stateguard.state.repository import Repository
 from stateguard.trust import gpg, people
 from stateguard.trust.gpgstatus import Sighting
 from stateguard.trust.verdict import Standing, Verdict, judge
