@@ -21,7 +21,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from faults.ground import JOURNEYS, Ground, at_work, copy
+from faults.ground import Ground, at_work, copy
+from faults.journeys import JOURNEYS
 from faults.processes import Note, forked
 from faults.scene import STAGE, Struck, numbered
 

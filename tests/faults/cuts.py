@@ -12,8 +12,10 @@ from typing import Any
 from faults.blocklog import Counter, Write, surviving, write_image
 from faults.box import BoxError
 from faults.disk import FileSystem, logged, make_image, on_disk
-from faults.ground import JOURNEYS, Before, Broken, check, files
+from faults.journeys import JOURNEYS, Before
 from faults.kinds import Outcome
+from faults.system import files
+from faults.verdict import Broken, check
 from helpers import eventually
 from stateguard import faults
 from stateguard.errors import StateguardError

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import cycle, islice
 from pathlib import Path
 
-from faults.ground import Apply, Before
+from faults.journeys import Apply, Before
 from faults.kinds import Outcome, Result, Trial
 from faults.processes import Note
 from faults.scene import Struck, play

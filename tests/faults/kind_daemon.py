@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from driving import DEADLINE_SECONDS, Document, Driver, end_pushing, git, processes_in
-from faults.ground import Broken
 from faults.kinds import Outcome, Result, Trial
+from faults.verdict import Broken
 from scenarios.playing import write_example
 from stateguard.demo.example import play
 

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from faults.ground import JOURNEYS, Broken, at_work, check
+from faults.ground import at_work
+from faults.journeys import JOURNEYS
 from faults.kind_kill import passages
 from faults.kinds import Outcome, Result, Trial
 from faults.processes import Note, forked
 from faults.scene import STAGE
+from faults.verdict import Broken, check
 from helpers import eventually
 from stateguard import faults
 from stateguard.errors import LockHeldError

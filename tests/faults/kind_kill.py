@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from faults.ground import JOURNEYS
+from faults.journeys import JOURNEYS
 from faults.kinds import Result, Trial
 from faults.scene import Struck, play, points
 

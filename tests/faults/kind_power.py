@@ -13,7 +13,7 @@ from pathlib import Path
 from faults.box import BoxError
 from faults.cuts import Run, image_after, make_disk, run, run_recovery, verdict
 from faults.disk import FILE_SYSTEMS, missing
-from faults.ground import JOURNEYS, Before
+from faults.journeys import JOURNEYS, Before
 from faults.kinds import Outcome, Result, Trial
 
 _CUTS_PER_RUN = 12

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from faults.ground import CHANGE, files
 from faults.kinds import Outcome, Result, Trial
+from faults.system import CHANGE, files
 from stateguard.guard.compose import read_identity
 from stateguard.host.home import Home
 from transition.setting import Setting, copied, founded, kill_agents

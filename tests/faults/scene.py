@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults.ground import JOURNEYS, Before, Broken, Ground, Heal, Journey, at_work, check, copy
+from faults.ground import Ground, at_work, copy
+from faults.journeys import JOURNEYS, Before, Heal, Journey
 from faults.kinds import Outcome, Result, Trial
 from faults.processes import Note, Told, forked
+from faults.verdict import Broken, check
 from stateguard import faults
 from stateguard.errors import StateguardError
 from stateguard.host.home import Home
