@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from faults.kinds import Kind, Outcome, Result, Trial, all_kinds
-from faults.results import COLUMNS, Results, markdown, scoreboard
+from faults.results import HEAD, Results, markdown, scoreboard
 from faults.workers import Workers
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the file system in memory, if there is one: trials are many and small
@@ -95,7 +96,7 @@ def _complain(result: Result, console: Console) -> None:
 
 
 def _show(results: list[Result], console: Console) -> None:
-    table = Table("kind", "trials", "struck", *map(str, COLUMNS))
+    table = Table("kind", *HEAD, box=SIMPLE, padding=(0, 1, 0, 0))
     for row in scoreboard(results):
         table.add_row(*row)
     console.print(table)

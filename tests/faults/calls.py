@@ -53,10 +53,12 @@ class AtCall(Struck):
         return False
 
     def seen(self) -> bool:
-        """Say whether strace has injected something, or a git has failed under it."""
-        log = self._place / "strace"
-        injected = log.exists() and "INJECTED" in log.read_text(errors="replace")
-        return injected or (self._place / "struck").exists()
+        """Say whether strace has injected something, into the guard or into a git."""
+        try:
+            log = (self._place / "strace").read_text(errors="replace")
+        except FileNotFoundError:
+            return False
+        return "INJECTED" in log or "killed by" in log
 
     def arm(self, fault: str) -> None:
         """Stop until strace has taken hold."""
@@ -71,6 +73,7 @@ class AtCall(Struck):
     def beside(self, fault: str) -> Callable[[int], None]:
         """Return what attaches strace to the process when it stops."""
         target, number, action = _parsed(fault)[:3]
+        (self._place / "strace").unlink(missing_ok=True)
         if not fault or action == "short" or target.startswith("git."):
             return lambda _: None
         options = [f"--trace={target}", f"--inject={target}:{_injected(action)}:when={number}"]
@@ -115,9 +118,9 @@ _GIT = """\
 #!/bin/sh
 echo >> "{place}/runs"
 if [ "$(wc -l < "{place}/runs")" -eq {run} ]; then
-    strace -qq -o /dev/null --inject={call}:{injected}:when={number} "{git}" "$@"
+    strace -qq -o "{place}/strace" --trace={call} --inject={call}:{injected}:when={number} "{git}" "$@"
     status=$?
-    [ $status -eq 0 ] || {{ echo > "{place}/struck"; {after}; }}
+    ! grep -q -e INJECTED -e 'killed by' "{place}/strace" || {after}
     exit $status
 fi
 exec "{git}" "$@"

@@ -12,7 +12,7 @@ from typing import Any
 from faults.blocklog import Counter, Write, surviving, write_image
 from faults.box import BoxError
 from faults.disk import FileSystem, logged, make_image, on_disk
-from faults.journeys import JOURNEYS, Before
+from faults.journeys import JOURNEYS, Before, set_out
 from faults.kinds import Outcome
 from faults.system import files
 from faults.verdict import Broken, check
@@ -94,12 +94,10 @@ def _prepare(disk: Path, name: str) -> Before:
     home = founded(disk, files())
     setting = Setting(home)
     setting.restart()
-    change, old = JOURNEYS[name].prepare(setting), setting.guard.main
-    for agent in ("helper", "parent"):
-        assert setting.guard.runtime.stop(agent)
-    audit, highest = setting.guard.books.audit.length(), setting.guard.baselines.highest()
-    setting.end()
-    return Before(old, change, audit, highest)
+    try:
+        return set_out(setting, JOURNEYS[name])
+    finally:
+        setting.end()
 
 
 def run(

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from faults.journeys import Before, Journey
+from faults.journeys import Before, Journey, set_out
 from faults.processes import reap
 from faults.system import files
 from stateguard.agents.child import VARIABLE
@@ -44,11 +44,7 @@ class Ground:
         setting = Setting(home)
         setting.restart()
         try:
-            change, old = journey.prepare(setting), setting.guard.main
-            for name in ("helper", "parent"):
-                assert setting.guard.runtime.stop(name)
-            audit, highest = setting.guard.books.audit.length(), setting.guard.baselines.highest()
-            before = Before(old, change, audit, highest)
+            before = set_out(setting, journey)
         finally:
             setting.end()
             self.clear()

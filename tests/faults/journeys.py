@@ -14,13 +14,20 @@ from stateguard import faults
 from stateguard.guard.applies import Applies
 from stateguard.guard.compose import Guard
 from stateguard.guard.healing import Healer
+from stateguard.host.clock import now_text
 from stateguard.live.watch import Watcher
 from stateguard.model.tree import REGULAR, SYMLINK, Entry, drift
+from stateguard.model.trust import Role
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
 from stateguard.state import trees
 from stateguard.state.commits import raw_commit
+from stateguard.trust.people import added, ssh_key
+from stateguard.trust.ssh import SigningKey
 from transition.setting import Setting
+
+PERSON = SigningKey.generate()
+"""The key of ann, who approves baselines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,30 @@ class Before:
     new: str
     audit: int
     baselines: int
+
+
+def set_out(setting: Setting, journey: Journey) -> Before:
+    """Bring a home to where a journey begins, with a baseline of either grade; returns what is known of it then."""
+    guard = setting.guard
+    known = guard.people.trust()
+    key = ssh_key(PERSON.public.line, now_text())
+    trusted = added(known, guard.home.trust, "ann", key, (Role.PUSH, Role.BASELINE))
+    guard.people.change(known, trusted, "person:ann", {})
+    approve(guard, lambda _: None)
+    change, guard = journey.prepare(setting), setting.guard
+    for name in ("helper", "parent"):
+        assert guard.runtime.stop(name)
+    return Before(guard.main, change, guard.books.audit.length(), guard.baselines.highest())
+
+
+def approve(guard: Guard, note: Note) -> None:
+    """Prepare a baseline of what is live, sign it as ann, and hand it in; notes what was acknowledged of it."""
+    paths = guard.operations.preparation.keep_all(guard.applied)
+    draft = guard.approvals.prepare(guard.applied, paths, {})
+    note(("prepared", draft.unsigned))
+    signature = PERSON.sign(draft.unsigned)
+    made = guard.approvals.submit(guard.approvals.prepared(draft.unsigned), signature, "person:ann")
+    note(("baseline", (made.statement.number, str(made.statement.grade), made.signer)))
 
 
 def commit(setting: Setting, changes: Mapping[str, str | None]) -> str:
@@ -145,6 +176,32 @@ class Recovering(Apply):
         """Nothing is left to begin: waking the guard is the journey."""
 
 
+class Confirm(Journey):
+    """The guard signs what is live as a baseline; nothing else changes."""
+
+    ends = "old"
+
+    def prepare(self, setting: Setting) -> str:
+        """Need nothing."""
+        return setting.guard.main
+
+    def begin(self, guard: Guard, before: Before, note: Note) -> None:
+        """Sign it."""
+        del before
+        paths = guard.operations.preparation.keep_all(guard.applied)
+        made = guard.baselines.create(guard.applied, paths, "guard", {})
+        note(("baseline", (made.statement.number, str(made.statement.grade), made.signer)))
+
+
+class Approve(Confirm):
+    """A person signs what is live as a baseline."""
+
+    def begin(self, guard: Guard, before: Before, note: Note) -> None:
+        """Prepare it, sign it, hand it in."""
+        del before
+        approve(guard, note)
+
+
 JOURNEYS: dict[str, Journey] = {
     "apply": Apply(),
     "failing": Failing(),
@@ -152,4 +209,6 @@ JOURNEYS: dict[str, Journey] = {
     "rollback": Rollback(),
     "heal": Heal(),
     "recover": Recovering(),
+    "confirm": Confirm(),
+    "approve": Approve(),
 }

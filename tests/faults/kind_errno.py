@@ -8,12 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 from faults.calls import AtCall, calls_of, strace_missing
-from faults.kind_kill import KILLED_ONLY, passages
-from faults.kind_syscall import GIT_JOURNEYS
+from faults.kind_kill import KILLED_ONLY, passages, struck_again
+from faults.kind_syscall import GIT_CALLS, GIT_JOURNEY
 from faults.kinds import Result, Trial
 from faults.scene import Struck, play
 
 ERRORS = ("EIO", "ENOSPC", "EMFILE", "EDQUOT")
+_LATER = ("eio", "enospc", "kill")
 _SHARE_OF_CALLS = 0.4
 _SHARE_OF_GIT = 0.1
 _SHARE_CUT_SHORT = 0.1
@@ -30,7 +31,7 @@ class Errno:
         return ""
 
     def trials(self, seed: int, number: int) -> Iterable[Trial]:
-        """Return every passage with every error, shuffled, and errors at system calls between them."""
+        """Return every passage with every error, shuffled, and system calls between; some strike recoveries too."""
         return islice(self._endless(seed), number)
 
     def close(self) -> None:
@@ -46,7 +47,7 @@ class Errno:
         calls = [] if strace_missing() else calls_of()
         rng.shuffle(named)
         for journey, fault in named:
-            yield Trial(self.name, journey, (fault,), seed)
+            yield Trial(self.name, journey, (fault, *struck_again(rng, _LATER)), seed)
             while calls and rng.random() < _SHARE_OF_CALLS:
                 yield self._at_call(rng, calls, seed)
         while True:
@@ -54,20 +55,16 @@ class Errno:
                 yield self._at_call(rng, calls, seed)
             else:
                 journey, fault = rng.choice(named)
-                again = f"*:{rng.randint(1, 60)}:{rng.choice(('eio', 'enospc', 'kill'))}"
-                yield Trial(self.name, journey, (fault, again), seed)
+                yield Trial(self.name, journey, (fault, *struck_again(rng, _LATER)), seed)
 
     def _at_call(self, rng: random.Random, calls: list[tuple[str, str, int]], seed: int) -> Trial:
         journey, call, nth = rng.choice(calls)
         if rng.random() < _SHARE_CUT_SHORT:
             return Trial(self.name, journey, (f"call=file:{rng.randint(1, _LONGEST_FILE_BYTES)}:short",), seed)
         if rng.random() < _SHARE_OF_GIT:
-            return Trial(
-                self.name,
-                rng.choice(GIT_JOURNEYS),
-                (f"call=git.{call}:{rng.randint(1, 12)}:{rng.choice(ERRORS)}",),
-                seed,
-            )
+            call = rng.choice(list(GIT_CALLS))
+            fault = f"call=git.{call}:{rng.randint(1, GIT_CALLS[call])}:{rng.choice(ERRORS)}"
+            return Trial(self.name, GIT_JOURNEY, (fault,), seed)
         return Trial(self.name, journey, (f"call={call}:{nth}:{rng.choice(ERRORS)}",), seed)
 
 

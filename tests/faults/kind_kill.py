@@ -1,10 +1,10 @@
-"""SIGKILL at named points: every passage of every point, then random ones with a second and a third kill."""
+"""SIGKILL at named points: every passage of every point, then random ones; in a third recoveries are killed too."""
 
 from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from faults.scene import Struck, play, points
 KILLED_ONLY = ("agents.spawned",)
 """Points where nothing can fail in earnest: the guard can only be killed there."""
 
-_RECOVERY_POINTS = 60
-"""About so many points does a recovery pass."""
+SHARE_STRUCK_AGAIN = 1 / 3
+_RECOVERY_POINTS = 20
+"""So many points does nearly every recovery pass."""
 
 
 class Kill:
@@ -30,7 +31,7 @@ class Kill:
         return ""
 
     def trials(self, seed: int, number: int) -> Iterable[Trial]:
-        """Return every single passage first, shuffled, then random double and triple crashes."""
+        """Return every passage first, shuffled, then random ones; a third of all strike one recovery, or two, too."""
         return islice(self._endless(seed), number)
 
     def run(self, trial: Trial, room: Path) -> Result:
@@ -42,22 +43,20 @@ class Kill:
 
     def _endless(self, seed: int) -> Iterator[Trial]:
         rng = random.Random(seed)
-        every = [(j, f"{name}:{nth}:{action}") for j, name, nth in passages() for action in self.actions()]
+        every = [(j, f"{name}:{nth}:kill") for j, name, nth in passages()]
         rng.shuffle(every)
         for journey, fault in every:
-            yield Trial(self.name, journey, (fault,), seed)
+            yield Trial(self.name, journey, (fault, *struck_again(rng, ("kill",))), seed)
         while True:
             journey, fault = rng.choice(every)
-            more = [f"*:{rng.randint(1, _RECOVERY_POINTS)}:{self.later()}" for _ in range(rng.choice((0, 1, 1, 2)))]
-            yield Trial(self.name, journey, (fault, *more), seed)
+            yield Trial(self.name, journey, (fault, *struck_again(rng, ("kill",))), seed)
 
-    def actions(self) -> tuple[str, ...]:
-        """Return what may happen at a point."""
-        return ("kill",)
 
-    def later(self) -> str:
-        """Return what happens during recoveries."""
-        return "kill"
+def struck_again(chance: random.Random, actions: Sequence[str]) -> list[str]:
+    """Return the faults of recoveries: mostly none, in a third of the trials one or two."""
+    if chance.random() >= SHARE_STRUCK_AGAIN:
+        return []
+    return [f"*:{chance.randint(1, _RECOVERY_POINTS)}:{chance.choice(actions)}" for _ in range(chance.randint(1, 2))]
 
 
 def passages() -> list[tuple[str, str, int]]:

@@ -8,16 +8,17 @@ from itertools import islice
 from pathlib import Path
 
 from faults.calls import AtCall, calls_of, strace_missing
+from faults.kind_kill import SHARE_STRUCK_AGAIN
 from faults.kinds import Result, Trial
 from faults.scene import play
 
 _SHARE_OF_GIT = 0.05
 
-GIT_CALLS = {"openat": 40, "write": 12, "rename": 4, "mkdir": 3, "fsync": 6, "unlink": 4, "close": 30}
-"""Calls of git that are struck, with the highest number of each that is tried."""
+GIT_CALLS = {"openat": 70, "close": 50, "mmap": 50, "read": 16, "getdents64": 16, "write": 1}
+"""Calls of git that are struck, with the highest number of each that is tried: it only reads, and answers."""
 
-GIT_JOURNEYS = ("failing", "recover")
-"""Journeys in which git itself is run; elsewhere libgit2 does all there is to do, in the guard's own process."""
+GIT_JOURNEY = "failing"
+"""The journey in which git is run, once, for the report; all else is done in the guard's own process."""
 
 
 class Syscall:
@@ -30,7 +31,7 @@ class Syscall:
         return strace_missing()
 
     def trials(self, seed: int, number: int) -> Iterable[Trial]:
-        """Return every call of the guard once, shuffled, with calls of git and double crashes between them."""
+        """Return every call of the guard, shuffled, again and again; some strike recoveries too, a few git."""
         return islice(self._endless(seed), number)
 
     def close(self) -> None:
@@ -43,24 +44,20 @@ class Syscall:
     def _endless(self, seed: int) -> Iterator[Trial]:
         rng = random.Random(seed)
         every = calls_of()
-        rng.shuffle(every)
-        for journey, call, nth in every:
-            yield Trial(self.name, journey, (f"call={call}:{nth}:kill",), seed)
-            if rng.random() < _SHARE_OF_GIT:
-                yield self._git(rng, seed)
+        recovering = [f"call={call}:{nth}:kill" for journey, call, nth in every if journey == "recover"]
+        recovering = recovering[: len(recovering) // 3]  # nearly every recovery makes as many calls
         while True:
-            journey, call, nth = rng.choice(every)
-            if rng.random() < _SHARE_OF_GIT:
-                yield self._git(rng, seed)
-            else:
-                call_again = rng.choice([(c, n) for j, c, n in every if j == "recover"])
-                again = f"call={call_again[0]}:{call_again[1]}:kill"
-                yield Trial(self.name, journey, (f"call={call}:{nth}:kill", again), seed)
+            rng.shuffle(every)
+            for journey, call, nth in every:
+                again = rng.choices(recovering, k=rng.randint(1, 2)) if rng.random() < SHARE_STRUCK_AGAIN else []
+                yield Trial(self.name, journey, (f"call={call}:{nth}:kill", *again), seed)
+                if rng.random() < _SHARE_OF_GIT:
+                    yield self._git(rng, seed)
 
     def _git(self, rng: random.Random, seed: int) -> Trial:
         call = rng.choice(list(GIT_CALLS))
-        nth, run, action = rng.randint(1, GIT_CALLS[call]), rng.randint(1, 3), rng.choice(("kill", "killboth"))
-        return Trial(self.name, rng.choice(GIT_JOURNEYS), (f"call=git.{call}:{nth}:{action}:{run}",), seed)
+        nth, action = rng.randint(1, GIT_CALLS[call]), rng.choice(("kill", "killboth"))
+        return Trial(self.name, GIT_JOURNEY, (f"call=git.{call}:{nth}:{action}",), seed)
 
 
 KIND = Syscall()

@@ -58,13 +58,18 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a trial went. ``hit`` says whether its first fault struck; ``detail`` explains what was not survived."""
+    """How a trial went.
+
+    ``hit`` says whether its first fault struck, ``again`` how many of its recoveries were struck as well; ``detail``
+    explains what was not survived.
+    """
 
     trial: Trial
     outcome: Outcome
     seconds: float
     detail: str = ""
     hit: bool = True
+    again: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a line of the results file holds it."""
@@ -73,6 +78,7 @@ class Result:
             "outcome": str(self.outcome),
             "seconds": round(self.seconds, 3),
             "hit": self.hit,
+            **({"again": self.again} if self.again else {}),
             **({"detail": self.detail} if self.detail else {}),
             "reproduce": reproduce(self.trial),
         }
@@ -82,7 +88,8 @@ class Result:
         """Return the result that a line of a results file holds."""
         trial = Trial(document["kind"], document["journey"], tuple(document["faults"]), document["seed"])
         outcome, seconds = Outcome(document["outcome"]), float(document["seconds"])
-        return cls(trial, outcome, seconds, document.get("detail", ""), bool(document.get("hit", True)))
+        hit, again = bool(document.get("hit", True)), int(document.get("again", 0))
+        return cls(trial, outcome, seconds, document.get("detail", ""), hit, again)
 
 
 class Kind(Protocol):

@@ -12,7 +12,8 @@ from faults.kinds import Outcome, Result, Trial
 PEER = "peer"
 
 COLUMNS = (Outcome.SURVIVED, Outcome.TORN, Outcome.LOST, Outcome.DOUBLED, Outcome.STUCK, Outcome.ERROR)
-_HEAD = ("trials", "struck", *map(str, COLUMNS))
+HEAD = ("trials", "struck", "twice", "thrice", *map(str, COLUMNS))
+"""Twice and thrice are trials in which one recovery, or two in a row, were struck too."""
 
 
 class Results:
@@ -50,7 +51,7 @@ class Results:
 
 
 def scoreboard(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """Return the rows of the scoreboard: kind, trials, faults that struck, and how often each outcome came."""
+    """Return the rows of the scoreboard: a kind, and its numbers as in ``HEAD``."""
     rows = []
     for kind in dict.fromkeys(r.trial.kind for r in results):
         mine = [r for r in results if r.trial.kind == kind]
@@ -63,10 +64,10 @@ def markdown(results: Sequence[Result]) -> str:
     peers = [r for r in results if r.trial.kind == PEER]
     ours = [r for r in results if r.trial.kind != PEER]
     rows = [(*row, _command(row[0], ours)) for row in scoreboard(ours)]
-    parts = [_table(("kind", *_HEAD, "command"), rows)] if rows else []
+    parts = [_table(("kind", *HEAD, "command"), rows)] if rows else []
     tools = sorted({r.trial.journey for r in peers})
     rows = [(tool, *_counted([r for r in peers if r.trial.journey == tool])) for tool in tools]
-    parts += [_table(("tool", *_HEAD), rows)] if rows else []
+    parts += [_table(("tool", *HEAD), rows)] if rows else []
     return "\n".join(parts)
 
 
@@ -82,4 +83,6 @@ def _command(kind: str, results: Sequence[Result]) -> str:
 
 def _counted(results: Sequence[Result]) -> tuple[str, ...]:
     outcomes = Counter(r.outcome for r in results)
-    return (f"{len(results):,}", f"{sum(r.hit for r in results):,}", *(f"{outcomes[c]:,}" for c in COLUMNS))
+    again = (sum(r.again == 1 for r in results), sum(r.again > 1 for r in results))
+    numbers = (len(results), sum(r.hit for r in results), *again, *(outcomes[c] for c in COLUMNS))
+    return tuple(f"{number:,}" for number in numbers)

@@ -79,18 +79,20 @@ def play(trial: Trial, room: Path, struck: Struck, journey: Journey | None = Non
     ground, journey = STAGE.ground(room), journey or JOURNEYS[trial.journey]
     template, before = ground.template(trial.journey, journey)
     home = copy(template, room)
-    hit, noted = False, ()
+    hit, again, noted = False, 0, ()
     try:
         for number, fault in enumerate(trial.faults or ("",)):
             told = _under(home, journey if number == 0 else None, before, struck, fault)
             noted += told.noted
-            if number == 0:
-                hit = told.signal == signal.SIGKILL or bool(told.value) or struck.seen()
+            came = told.signal == signal.SIGKILL or bool(told.value) or struck.seen()
+            hit, again = (came, 0) if number == 0 else (hit, again + came)
             if told.late or (told.problem and told.signal == 0):
-                return _result(trial, began, Outcome.STUCK, told.problem or "it did not end in time", hit=hit)
+                why = told.problem or "it did not end in time"
+                return Result(trial, Outcome.STUCK, time.monotonic() - began, why, hit, again)
         told = forked(lambda note: _verdict(home, journey, before, noted, note), _LATE_SECONDS)
         outcome, detail = told.value or (Outcome.STUCK, told.problem or "the last recovery did not end")
-        return _result(trial, began, outcome, detail, hit=hit)
+        detail = "" if outcome is Outcome.SURVIVED else detail
+        return Result(trial, outcome, time.monotonic() - began, detail, hit, again)
     finally:
         ground.clear()
 
@@ -162,7 +164,3 @@ def _verdict(home: Home, journey: Journey, before: Before, noted: tuple[Any, ...
         except Broken as error:
             return error.outcome, error.what
     return Outcome.SURVIVED, reached
-
-
-def _result(trial: Trial, began: float, outcome: Outcome, detail: str, *, hit: bool) -> Result:
-    return Result(trial, outcome, time.monotonic() - began, "" if outcome is Outcome.SURVIVED else detail, hit)

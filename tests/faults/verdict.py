@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from faults.journeys import Apply, Before, Failing, Heal, Journey
+from faults.journeys import PERSON, Apply, Before, Confirm, Failing, Heal, Journey, approve
 from faults.kinds import Outcome
+from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
 from stateguard.model.incident import IncidentState
 from stateguard.model.tree import OBSTACLE, PathMap
+from stateguard.model.trust import Role
 from transition.setting import Setting, audit_problems, leftovers
 
 _SHOWN_SECONDS = 3.0
@@ -34,7 +36,7 @@ def check(setting: Setting, journey: Journey, before: Before, noted: tuple[Any, 
     unfinished = guard.books.journal.unfinished()
     _require(not unfinished, Outcome.STUCK, f"operations without an outcome: {[o.id for o in unfinished]}")
     reached = _state(guard, before)
-    _kept(guard, before)
+    _kept(guard, journey, before, noted)
     _told(guard, journey, reached, noted)
     running = _running(setting)
     _require(running == sorted(set(running)), Outcome.DOUBLED, f"agents run twice: {running}")
@@ -73,15 +75,44 @@ def _holds_others(path: str, wanted: PathMap, live: PathMap) -> bool:
     return path not in wanted and live.get(path) == OBSTACLE and inside
 
 
-def _kept(guard: Guard, before: Before) -> None:
+def _kept(guard: Guard, journey: Journey, before: Before, noted: tuple[Any, ...]) -> None:
     problems = audit_problems(guard)
     _require(not problems, Outcome.LOST, f"the audit chain: {problems}")
     length = guard.books.audit.length()
     _require(length >= before.audit, Outcome.LOST, f"{before.audit - length} audit entries are gone")
+    person = guard.people.trust().owner(PERSON.public.fingerprint)
+    trusted = person is not None and person.name == "ann" and Role.BASELINE in person.roles
+    _require(trusted, Outcome.LOST, f"ann's key belongs to {person}")
+    _baselines(guard, journey, before, noted)
+
+
+def _baselines(guard: Guard, journey: Journey, before: Before, noted: tuple[Any, ...]) -> None:
+    """Check that every baseline that was accepted before or acknowledged since holds, and that another can be made."""
     highest = guard.baselines.highest()
-    _require(highest == before.baselines, Outcome.LOST, f"the highest baseline is {highest}")
-    wrong = guard.baselines.verify(1)
-    _require(not wrong, Outcome.LOST, f"baseline/1 does not verify: {wrong}")
+    most = before.baselines + isinstance(journey, Confirm)
+    _require(before.baselines <= highest <= most, Outcome.LOST, f"the highest baseline is {highest}")
+    acknowledged = [value for what, value in noted if what == "baseline"]
+    there = {b.statement.number: (str(b.statement.grade), b.signer) for b in guard.baselines.all()}
+    for number, *made in acknowledged:
+        _require(
+            there.get(number) == tuple(made), Outcome.LOST, f"baseline/{number} was {made}, is {there.get(number)}"
+        )
+    missing = set(range(1, before.baselines + 1)) - there.keys()
+    _require(not missing, Outcome.LOST, f"baselines are gone: {sorted(missing)}")
+    for number in there:
+        wrong = guard.baselines.verify(number)
+        _require(not wrong, Outcome.LOST, f"baseline/{number} does not verify: {wrong}")
+    prepared = [value for what, value in noted if what == "prepared"]
+    if not isinstance(journey, Confirm):
+        return
+    if prepared and highest == before.baselines:
+        try:
+            guard.approvals.prepared(prepared[-1])
+        except StateguardError as error:
+            raise Broken(Outcome.LOST, f"what waited for a signature is gone: {error.message}") from error
+    approve(guard, lambda _: None)  # what was cut short is in nobody's way
+    newest = guard.baselines.usable()
+    _require(newest and newest.signer == "ann", Outcome.STUCK, "no baseline could be approved afterwards")
 
 
 def _told(guard: Guard, journey: Journey, reached: str, noted: tuple[Any, ...]) -> None:
