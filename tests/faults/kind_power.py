@@ -53,7 +53,8 @@ class Power:
         began = time.monotonic()
         outcome, detail = self._tried(trial, room)
         spent = time.monotonic() - began
-        return Result(trial, outcome, spent, "" if outcome is Outcome.SURVIVED else detail)
+        detail = "" if outcome is Outcome.SURVIVED else detail
+        return Result(trial, outcome, spent, detail, again=len(trial.faults) - 2)
 
     def _tried(self, trial: Trial, room: Path) -> tuple[Outcome, str]:
         fs, chance = FILE_SYSTEMS[trial.faults[0]], random.Random(trial.seed)
