@@ -79,9 +79,12 @@ def commit(setting: Setting, changes: Mapping[str, str | None]) -> str:
 
 
 class Journey:
-    """A transition that faults strike. Where it ends well is ``ends``: at the old commit's state or the new one's."""
+    """A transition that faults strike. Where it ends well is ``ends``: at the old commit's state or the new one's.
 
-    ends, begins = "new", True
+    ``begins`` says that it does not begin with a recovery, ``signs`` that it makes a baseline.
+    """
+
+    ends, begins, signs = "new", True, False
 
     def prepare(self, setting: Setting) -> str:
         """Bring a home to where the journey begins; returns the commit that it goes to."""
@@ -90,6 +93,9 @@ class Journey:
     def begin(self, guard: Guard, before: Before, note: Note) -> None:
         """Carry it out, and note what was acknowledged."""
         raise NotImplementedError
+
+    def goes_on(self, guard: Guard, note: Note) -> None:
+        """Do what a guard at work does after it has recovered; mostly nothing."""
 
 
 class Apply(Journey):
@@ -179,7 +185,7 @@ class Recovering(Apply):
 class Confirm(Journey):
     """The guard signs what is live as a baseline; nothing else changes."""
 
-    ends = "old"
+    ends, signs = "old", True
 
     def prepare(self, setting: Setting) -> str:
         """Need nothing."""

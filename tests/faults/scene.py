@@ -40,7 +40,8 @@ class Struck:
     def came(self) -> bool:
         """Say, in the process it was to strike, whether the fault came."""
         name, _, rest = self._fault.partition(":")
-        return bool(name) and self._passed.count(name) >= int(rest.partition(":")[0])
+        passed = len(self._passed) if name == "*" else self._passed.count(name)
+        return bool(name) and passed >= int(rest.partition(":")[0])
 
     def seen(self) -> bool:
         """Say, in the process that watched, whether the fault came."""
@@ -69,11 +70,12 @@ class Stage:
 STAGE = Stage()
 
 
-def play(trial: Trial, room: Path, struck: Struck, journey: Journey | None = None) -> Result:
+def play(trial: Trial, room: Path, struck: Struck, journey: Journey | None = None, *, must_end: bool = False) -> Result:
     """Play one trial.
 
     The first fault strikes the journey, each further one the recovery after it; then a recovery without a fault must
-    bring everything back. ``journey`` is one that is not in the table of journeys.
+    bring everything back. ``journey`` is one that is not in the table of journeys; ``must_end`` says that the faults
+    may not keep it from ending well.
     """
     began = time.monotonic()
     ground, journey = STAGE.ground(room), journey or JOURNEYS[trial.journey]
@@ -91,6 +93,8 @@ def play(trial: Trial, room: Path, struck: Struck, journey: Journey | None = Non
                 return Result(trial, Outcome.STUCK, time.monotonic() - began, why, hit, again)
         told = forked(lambda note: _verdict(home, journey, before, noted, note), _LATE_SECONDS)
         outcome, detail = told.value or (Outcome.STUCK, told.problem or "the last recovery did not end")
+        if outcome is Outcome.SURVIVED and must_end and detail != journey.ends:
+            outcome, detail = Outcome.ERROR, f"it reached the {detail} state"
         detail = "" if outcome is Outcome.SURVIVED else detail
         return Result(trial, outcome, time.monotonic() - began, detail, hit, again)
     finally:
@@ -159,6 +163,7 @@ def _verdict(home: Home, journey: Journey, before: Before, noted: tuple[Any, ...
     with at_work(home) as setting:
         if isinstance(journey, Heal):
             journey.begin(setting.guard, before, note)  # what a guard at work does next
+        journey.goes_on(setting.guard, note)
         try:
             reached = check(setting, journey, before, noted)
         except Broken as error:

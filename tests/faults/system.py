@@ -25,7 +25,7 @@ probes:
     failure_threshold: 200
 """
 
-_STATE = """\
+STATE = """\
 apiVersion: stateguard/v1
 response: {confirm_window: 30s, soak: 15m, heal_after: 0s, rollbacks_per_day: 90, rollbacks_per_hour: 90}
 sections:
@@ -59,7 +59,7 @@ def files() -> dict[str, str]:
     """Return the files of the system."""
     agents = (("parent", "true", "always", ""), ("helper", "false", "never", "parent"))
     return {
-        "stateguard.yaml": _STATE,
+        "stateguard.yaml": STATE,
         "bin/agent.sh": _AGENT,
         "bin/tool.sh": TOOL,
         "conversations/seed.jsonl": '{"seed": 1}\n',

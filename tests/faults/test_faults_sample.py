@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from faults.calls import strace_missing
+from faults.clockwork import library
+from faults.kind_clock import Clock
 from faults.kind_control import KIND as CONTROL, WRITERS
 from faults.kind_errno import KIND as ERRNO
 from faults.kind_kill import KIND as KILL, passages
@@ -64,6 +67,23 @@ def test_errors_and_kills_at_system_calls_are_survived(kind: Kind, text: str, tm
     room.mkdir()
     result = kind.run(Trial.parse(text), room)
     assert (result.outcome, result.detail, result.hit) == (Outcome.SURVIVED, "", True)
+
+
+@pytest.mark.skipif(not library(), reason="needs libfaketime")
+def test_a_clock_that_jumps_takes_nothing_back_and_holds_nothing_up(tmp_path: Path) -> None:
+    kind, room = Clock(), tmp_path / "room"
+    texts = (
+        "clock/apply/live.put:2:back=315360000,kill+*:9:forward=86400/1",
+        "clock/soak/journal.closed:1:later,forward=86400/1",
+    )
+    try:
+        for text in texts:
+            room.mkdir()
+            result = kind.run(Trial.parse(text), room)
+            assert (result.outcome, result.detail, result.hit) == (Outcome.SURVIVED, "", True)
+            shutil.rmtree(room)
+    finally:
+        kind.close()
 
 
 @pytest.mark.parametrize("writer", WRITERS)

@@ -15,6 +15,7 @@ from stateguard.model.trust import Role
 from transition.setting import Setting, audit_problems, leftovers
 
 _SHOWN_SECONDS = 3.0
+_SLOW_SECONDS = 10.0
 
 
 class Broken(Exception):  # noqa: N818 - it is the verdict of a check
@@ -36,6 +37,7 @@ def check(setting: Setting, journey: Journey, before: Before, noted: tuple[Any, 
     unfinished = guard.books.journal.unfinished()
     _require(not unfinished, Outcome.STUCK, f"operations without an outcome: {[o.id for o in unfinished]}")
     reached = _state(guard, before)
+    _waited(noted)
     _kept(guard, journey, before, noted)
     _told(guard, journey, reached, noted)
     running = _running(setting)
@@ -45,6 +47,13 @@ def check(setting: Setting, journey: Journey, before: Before, noted: tuple[Any, 
     _require(labels == {guard.applied}, Outcome.TORN, f"agents run {labels}, live is {guard.applied}")
     _require(not leftovers(setting.home), Outcome.TORN, f"temporary files are left: {leftovers(setting.home)}")
     return reached
+
+
+def _waited(noted: tuple[Any, ...]) -> None:
+    """Check that what waited for a time by the boot clock took that time, and not much more."""
+    for wanted, took in (value for what, value in noted if what == "waited"):
+        well = wanted <= took < wanted + _SLOW_SECONDS
+        _require(well, Outcome.STUCK, f"a wait of {wanted} s took {took:.2f} s")
 
 
 def _running(setting: Setting) -> list[str]:
@@ -89,7 +98,7 @@ def _kept(guard: Guard, journey: Journey, before: Before, noted: tuple[Any, ...]
 def _baselines(guard: Guard, journey: Journey, before: Before, noted: tuple[Any, ...]) -> None:
     """Check that every baseline that was accepted before or acknowledged since holds, and that another can be made."""
     highest = guard.baselines.highest()
-    most = before.baselines + isinstance(journey, Confirm)
+    most = before.baselines + journey.signs
     _require(before.baselines <= highest <= most, Outcome.LOST, f"the highest baseline is {highest}")
     acknowledged = [value for what, value in noted if what == "baseline"]
     there = {b.statement.number: (str(b.statement.grade), b.signer) for b in guard.baselines.all()}

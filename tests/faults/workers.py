@@ -20,7 +20,7 @@ from faults.kernel import NEW_MOUNTS, NEW_PROCESSES, die_with_parent, keep_mount
 from faults.kinds import Kind, Outcome, Result, Trial
 from faults.processes import reap, watch_over_orphans
 
-APART = frozenset({"kill", "errno", "syscall", "control"})
+APART = frozenset({"kill", "errno", "syscall", "control", "clock"})
 """Kinds whose worker sees no processes but its own, where it may: the guard looks through all there are, often."""
 
 
