@@ -37,6 +37,8 @@ def lines(status: dict[str, Any]) -> list[str]:
         f"drift        {', '.join(d['path'] + ' ' + d['kind'] for d in status['drift'][:5]) or 'none'}",
         f"incidents    {', '.join(map(str, status['incidents'])) or 'none open'}",
     ]
+    if status["spool"]:
+        found.append(f"spool        {_spooled(status['spool'])}")
     if status["mirrors"]:
         found.append(f"mirrors      {', '.join(_mirror(m) for m in status['mirrors'])}")
     if status["stopped"]:
@@ -58,6 +60,10 @@ def lines(status: dict[str, Any]) -> list[str]:
         for a in status["agents"]
     ]
     return [*found, "", *table(rows, ("AGENT", "STATE", "HEALTH", "PID", "RUNNING", ""))] if rows else found
+
+
+def _spooled(names: list[str]) -> str:
+    return f"{' and '.join(names)} cannot be written: what is new waits in the home; stateguard doctor says what to do"
 
 
 def _mirror(mirror: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from stateguard import __version__
@@ -76,10 +77,15 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
         ),
         "soak": {"revision": soak.revision, "due_at": soak.due.rfc3339()} if soak else None,
         "incidents": [i.id for i in guard.store.unsettled()],
+        "spool": [place.name for place in (guard.home.repository, guard.home.captured) if _spooled(guard, place)],
         "suspended": bool(suspended),
         "stopped": guard.store.marked("stopped") or [],
         "at": moment().rfc3339(),
     }
+
+
+def _spooled(guard: Guard, place: Path) -> bool:
+    return (guard.home.spool / place.name).is_dir()
 
 
 def _agent(

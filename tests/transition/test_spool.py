@@ -13,7 +13,11 @@ import pytest
 from driving import git
 from faults.box import boxed
 from stateguard import faults
+from stateguard.cli.status import lines
 from stateguard.errors import StateguardError
+from stateguard.guard import view
+from stateguard.guard.doctor import records
+from stateguard.guard.doctor.finding import Level, subject_of
 from stateguard.guard.recover import come_home
 from stateguard.host.home import Home
 from stateguard.model.identity import MAIN, ZERO
@@ -75,6 +79,18 @@ def whole(home: Home) -> None:
         git(path, "fsck", "--full", "--strict")
 
 
+def told(setting: Setting, waiting: tuple[str, ...]) -> None:
+    """Check that status and doctor say what waits in the spool."""
+    status = view.status(setting.guard, pid=None)
+    assert status["spool"] == list(waiting)
+    shown = [line for line in lines(status | {"mirrors": []}) if line.startswith("spool ")]
+    assert len(shown) == bool(waiting)
+    assert all(name in line for name in waiting for line in shown)
+    found = list(records.spool(subject_of(setting.home)))
+    assert [f.level for f in found] == ([Level.WARNING] * len(waiting) or [Level.OK])
+    assert all(f"make {setting.home.root / name} writable" in f.mend for name, f in zip(waiting, found, strict=False))
+
+
 def gone_on(template: Home, root: Path, sealed: tuple[str, ...]) -> None:
     setting = prepared(template, root, *sealed)
     assert roll_back(setting) == "succeeded"
@@ -82,12 +98,14 @@ def gone_on(template: Home, root: Path, sealed: tuple[str, ...]) -> None:
     assert {path.name for path in setting.home.spool.iterdir()} == set(sealed)
     setting.restart()
     check(setting)
+    told(setting, sealed)
     main, entries = setting.guard.main, setting.guard.books.audit.length()
     for name in sealed:
         open_again(setting.home.root / name)
     setting.restart()
     check(setting)
     whole(setting.home)
+    told(setting, ())
     assert git(setting.home.repository, "rev-parse", MAIN) == main
     assert setting.guard.books.audit.length() >= entries
     assert setting.push(setting.commit(CHANGE | {"config/new/deep.txt": "newer\n"})).accepted

@@ -24,6 +24,7 @@ CHECKS: dict[str, Check] = {
     "keys": records.keys,
     "database": records.database,
     "refs": records.refs,
+    "spool": records.spool,
     "hooks": hooks.hooks,
     "git-settings": hooks.configuration,
     "guard": running.daemon,

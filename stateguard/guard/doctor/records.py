@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stateguard.errors import StorageError, TrustError
-from stateguard.guard.doctor.finding import Finding, Subject, note, ok, problem
+from stateguard.guard.doctor.finding import Finding, Subject, note, ok, problem, warning
 from stateguard.host.database import VERSION
 from stateguard.model.identity import APPLIED, MAIN
 from stateguard.state import trees
 from stateguard.state.repository import Repository
+from stateguard.state.spool import is_writable
 from stateguard.trust.keys import load_guard_key, load_pinned
 
 _MOST_FAULTS = 10
@@ -45,6 +46,21 @@ def database(subject: Subject) -> Iterator[Finding]:
     if unfinished:
         message = f"operation {', '.join(map(str, unfinished))} has not ended: it runs, or was interrupted"
         yield note("operations", message, "stateguard recover")
+
+
+def spool(subject: Subject) -> Iterator[Finding]:
+    """Look whether a repository could not be written, so that what is new waits in the spool."""
+    if subject.home is None:
+        return
+    waiting = [p for p in (subject.home.repository, subject.home.captured) if (subject.home.spool / p.name).is_dir()]
+    for path in waiting:
+        message = f"{path.name} could not be written: what is new since waits in {subject.home.spool / path.name}"
+        if is_writable(path):
+            yield note("spool", f"{message}; it can be written again", "stateguard recover, or wait a moment")
+        else:
+            yield warning("spool", message, f"make {path} writable again; what waits then comes home by itself")
+    if not waiting:
+        yield ok("spool", "both repositories are where they belong")
 
 
 def _read(path: Path) -> tuple[list[str], int, list[int]]:
