@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from stateguard.admission.differences import Differences, differences
 from stateguard.admission.documents import contents, is_bounded, is_read, is_seed, positions
 from stateguard.admission.foreign.reading import Recognised
 from stateguard.admission.foreign.survey import is_foreign
-from stateguard.admission.names import MAX_TARGET_BYTES, collisions, path_problems, shown_path, symlink_problem
+from stateguard.admission.known import Known
+from stateguard.admission.names import MAX_TARGET_BYTES, shown_path, symlink_problem
+from stateguard.admission.places import Places
 from stateguard.admission.references import command_problems, reference_problems
+from stateguard.admission.tree import OverBudgetError, Reading, Tree
 from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
 from stateguard.config.system import is_declaration
@@ -25,19 +28,6 @@ MAX_SEED_BYTES = 32 * 1024 * 1024
 """Conversations above this size come in without a look at each line."""
 
 _MOST_PROBLEMS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """A whole tree, flattened; what lies at a path is read only when it is needed.
-
-    ``entries`` maps each raw path to mode and object id. ``read`` and ``size`` (in bytes) take an object id and raise
-    StateguardError where the object is missing.
-    """
-
-    entries: Mapping[bytes, tuple[int, str]]
-    read: Callable[[str], bytes]
-    size: Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,54 +48,63 @@ class Verdict:
         return not self.problems
 
 
-def judge(tree: Tree, before: Tree | None, policy: Policy, *, commands: bool = True) -> Verdict:
+def judge(
+    tree: Tree, before: Tree | None, policy: Policy, *, commands: bool = True, known: Known | None = None
+) -> Verdict:
     """Return the verdict on a tree.
 
     ``before`` is what it replaces, taken as judged already: what did not change is not looked at again, except for
     the declarations. ``policy`` is the one in force before, which says what is captured. ``commands``
-    says that every agent needs one: the guard runs them itself. Bad content never raises.
+    says that every agent needs one: the guard runs them itself. ``known`` spares directories that were judged lately
+    from being read again. Bad content never raises.
+
+    Raises:
+        StateguardError: the object of a directory is missing.
     """
-    if len(tree.entries) > MAX_PATHS:
-        message = f"the tree has {len(tree.entries)} paths, at most {MAX_PATHS} are let in; remove some"
+    known = known if known is not None else Known()
+    after = Reading(tree, known, MAX_PATHS)
+    try:
+        after.open()
+    except OverBudgetError:
+        message = f"the tree has more than {MAX_PATHS} paths, directories included; remove some"
         return Verdict((Problem("", 0, "budget", message),), None, ())
-    return _Judging(tree, before, PathRules(policy), commands).verdict()
+    old = Reading(before, known) if before is not None else None
+    judging = _Judging(after, differences(old, after), PathRules(policy), first=old is None, commands=commands)
+    verdict = judging.verdict()
+    for reading in (old, after) if old is not None else (after,):
+        reading.close()
+    return verdict
 
 
-@dataclass(slots=True)
 class _Judging:
     """One tree being judged."""
 
-    tree: Tree
-    before: Tree | None
-    rules: PathRules
-    commands: bool
-    problems: list[Problem] = field(default_factory=list)
-    named: dict[str, tuple[int, str]] = field(default_factory=dict)
-    fresh: set[str] = field(default_factory=set)
-    removed: set[str] = field(default_factory=set)
+    def __init__(self, reading: Reading, found: Differences, rules: PathRules, *, first: bool, commands: bool) -> None:
+        self.tree, self.rules, self.first, self.commands = reading.tree, rules, first, commands
+        self.fresh, self.removed, self.problems = found.fresh, found.removed, list(found.problems)
+        noted = ((path, (mode, identity)) for path, mode, identity in reading.noted() if path not in found.refused)
+        self.noted = {shown_path(path): entry for path, entry in noted}
+        self.places = Places(reading, self.noted.keys())
 
     def report(self, path: str, code: str, message: str) -> None:
         self.problems.append(Problem(path, 0, code, message))
 
     def verdict(self) -> Verdict:
-        self.names()
-        changed = self.fresh | self.removed
-        if self.before is not None:
-            for path in sorted(changed):
-                if self.rules.captured(path):
-                    message = "the running system owns this path, a push does not change it; leave it as it is on main"
-                    self.report(path, "captured-path", message)
+        changed = self.fresh.keys() | self.removed
+        captured = {path for path in changed if self.rules.captured(path)}
+        for path in () if self.first else sorted(captured):
+            message = "the running system owns this path, a push does not change it; leave it as it is on main"
+            self.report(path, "captured-path", message)
         absent = {path for path in sorted(self.fresh) if not self.fits(path)}
         files = self.files(absent)
-        said = contents(files, None if self.before is None else changed)
+        said = contents(files, None if self.first else changed)
         system = said.system
         self.problems.extend(said.problems)
-        unread = any(is_declaration(path) and path not in files for path in self.named)
+        unread = any(is_declaration(path) and path not in files for path in self.noted)
         if system is not None and not unread:
-            self.problems.extend(reference_problems(system, self.named.keys(), positions(files)))
+            self.problems.extend(reference_problems(system, self.places, positions(files)))
             self.problems.extend(command_problems(system) if self.commands else ())
-        desired = tuple(sorted(path for path in changed if not self.rules.captured(path)))
-        return Verdict(self.worst(), None if unread else system, desired, said.recognised)
+        return Verdict(self.worst(), None if unread else system, tuple(sorted(changed - captured)), said.recognised)
 
     def worst(self) -> tuple[Problem, ...]:
         """Return the problems, sorted, each once, and not more than anybody reads."""
@@ -115,26 +114,9 @@ class _Judging:
         rest = words.count(len(found) - _MOST_PROBLEMS, "more problem")
         return (*found[:_MOST_PROBLEMS], Problem("", 0, "more", f"and {rest}; mend these first"))
 
-    def names(self) -> None:
-        """Judge the names that are new, and sort all paths that have a good one."""
-        old = self.before.entries if self.before is not None else {}
-        for raw, entry in self.tree.entries.items():
-            same = old.get(raw)
-            wrong = [] if same is not None and same[0] == entry[0] else path_problems(raw, entry[0])
-            if wrong:
-                self.problems.extend(wrong)
-                continue
-            path = shown_path(raw)
-            self.named[path] = entry
-            if same != entry:
-                self.fresh.add(path)
-        self.removed = {shown_path(raw) for raw in old if raw not in self.tree.entries}
-        if self.fresh:
-            self.problems.extend(collisions(self.named))
-
     def fits(self, path: str) -> bool:
         """Say whether the object at a path is there and may come in; report it otherwise."""
-        mode, identity = self.named[path]
+        mode, identity = self.entry(path)
         size = self.size_of(path)
         if size is None:
             return False
@@ -151,9 +133,12 @@ class _Judging:
             return problem is None and target is not None
         return True
 
+    def entry(self, path: str) -> tuple[int, str]:
+        return self.fresh.get(path) or self.noted[path]
+
     def size_of(self, path: str) -> int | None:
         try:
-            return self.tree.size(self.named[path][1])
+            return self.tree.size(self.entry(path)[1])
         except StateguardError:
             self.missing(path)
             return None
@@ -166,15 +151,15 @@ class _Judging:
             return None
 
     def missing(self, path: str) -> None:
-        self.report(path, "missing-object", f"the object {self.named[path][1]} is missing; push again")
+        self.report(path, "missing-object", f"the object {self.entry(path)[1]} is missing; push again")
 
     def files(self, absent: set[str]) -> dict[str, bytes]:
         """Return the bytes of what must be read; what is too large for its kind is reported and left out."""
         files: dict[str, bytes] = {}
-        for path in sorted(self.named.keys() - absent):
-            if not is_read(path, self.named) or not (self.bounds(path) or is_foreign(path) or path in self.fresh):
+        for path in sorted((self.noted.keys() | self.fresh.keys()) - absent):
+            if not is_read(path, self.places) or not (self.bounds(path) or is_foreign(path) or path in self.fresh):
                 continue
-            mode, identity = self.named[path]
+            mode, identity = self.entry(path)
             if mode == SYMLINK:
                 if is_declaration(path):
                     self.report(path, "symlink", "this must be a file of its own, not a link; replace it")
@@ -185,7 +170,7 @@ class _Judging:
         return files
 
     def bounds(self, path: str) -> bool:
-        return is_bounded(path, self.named)
+        return is_bounded(path, self.places)
 
     def bounded(self, path: str, identity: str) -> bytes | None:
         size = self.size_of(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 
 from stateguard.admission.foreign.reading import Recognised
@@ -44,7 +44,7 @@ def schema_of(path: str) -> str:
     return posixpath.splitext(path)[0] + SCHEMA
 
 
-def is_read(path: str, paths: Collection[str]) -> bool:
+def is_read(path: str, paths: Container[str]) -> bool:
     """Say whether judging a tree with these paths may need the bytes of this one."""
     if is_declaration(path) or is_schema(path) or is_seed(path) or is_foreign(path):
         return True
@@ -53,7 +53,7 @@ def is_read(path: str, paths: Collection[str]) -> bool:
     return path.startswith("agents/") and path.endswith(".json")
 
 
-def is_bounded(path: str, paths: Collection[str]) -> bool:
+def is_bounded(path: str, paths: Container[str]) -> bool:
     """Say whether a path is read whole at every judgement of a tree with these paths: its size must be small."""
     return is_declaration(path) or is_schema(path) or (is_config(path) and schema_of(path) in paths)
 
@@ -67,7 +67,7 @@ class Contents:
     problems: tuple[Problem, ...]
 
 
-def contents(files: Mapping[str, bytes], changed: Collection[str] | None) -> Contents:
+def contents(files: Mapping[str, bytes], changed: AbstractSet[str] | None) -> Contents:
     """Return what some files say.
 
     Only what ``changed`` (None: everything) concerns is judged, except for the declarations, which are always.
@@ -88,12 +88,12 @@ def contents(files: Mapping[str, bytes], changed: Collection[str] | None) -> Con
     return Contents(system, tuple(recognised), tuple(sorted({*problems, *found})))
 
 
-def _config_problems(files: Mapping[str, bytes], changed: Collection[str] | None) -> list[Problem]:
+def _config_problems(files: Mapping[str, bytes], changed: AbstractSet[str] | None) -> list[Problem]:
     problems: list[Problem] = []
     for schema_path in sorted(path for path in files if is_schema(path)):
         stem = schema_path.removesuffix(SCHEMA)
         concerned = [stem + ending for ending in _CONFIG if stem + ending in files]
-        if changed is not None and not {schema_path, *concerned} & set(changed):
+        if changed is not None and not any(path in changed for path in (schema_path, *concerned)):
             continue
         schema, found = _read(schema_path, files[schema_path])
         found = found or (schema_problems(schema) if schema else [])

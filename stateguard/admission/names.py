@@ -117,40 +117,32 @@ def _target_message(path: str, target: bytes) -> str | None:
     return None
 
 
-def collisions(paths: Iterable[str]) -> list[Problem]:
-    """Return the paths and directories that differ from an earlier one by case only, or are file and directory."""
+def collisions(lead: str, entries: Iterable[tuple[bytes, bool]]) -> list[Problem]:
+    """Return those of the names in one directory of which only one can be there, where case is not told apart.
+
+    ``lead`` is the path of the directory, with a slash at its end. ``entries`` are all names in it, each with whether
+    it is that of a directory. Paths differ by case only where two names of one directory do.
+    """
     spelled: dict[str, str] = {}
-    files: set[str] = set()
+    seen: dict[bytes, set[bool]] = {}
     problems = []
-    for path in sorted(paths):
-        files.add(path)
-        for name in _not_yet_seen(path, spelled):
-            folded = _folded(name)
-            other = spelled.setdefault(folded, name)
-            if other != name:
-                message = f"this differs from {other} by case only; rename one of them"
-                problems.append(Problem(name, 0, "collision", message))
-    both = sorted(files & {directory for path in files for directory in _above(path)})
-    return [*problems, *(Problem(p, 0, "collision", "this is a file and a directory; rename one") for p in both)]
-
-
-def _not_yet_seen(path: str, spelled: dict[str, str]) -> list[str]:
-    """Return the path and those directories above it that are not noted in this very spelling, nearest first."""
-    new = [path]
-    for directory in _above(path):
-        if spelled.get(_folded(directory)) == directory:
-            break
-        new.append(directory)
-    return new
-
-
-def _above(path: str) -> Iterable[str]:
-    end = path.rfind("/")
-    while end > 0:
-        path = path[:end]
-        yield path
-        end = path.rfind("/")
+    for raw, is_directory in sorted(entries):
+        kinds, name = seen.setdefault(raw, set()), shown_path(raw)
+        if is_directory in kinds:
+            message = "the directory has this name twice; write the tree with git add"
+            problems.append(Problem(lead + name, 0, "collision", message))
+        elif kinds:
+            message = "this is a file and a directory; rename one"
+            problems.append(Problem(lead + name, 0, "collision", message))
+        kinds.add(is_directory)
+        other = spelled.setdefault(_folded(name), name)
+        if other != name:
+            message = f"this differs from {lead}{other} by case only; rename one of them"
+            problems.append(Problem(lead + name, 0, "collision", message))
+    return problems
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())

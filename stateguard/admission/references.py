@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from stateguard.config.agent import OUTSIDE
 from stateguard.config.fields import closest
 from stateguard.config.problem import Problem, shown
 from stateguard.config.state import STATE_FILE
+from stateguard.config.system import is_declaration
 from stateguard.model.agent import AgentSpec, Check, CommandCheck, HttpCheck, Probe, ProbeKind
 from stateguard.model.graph import cycle
 from stateguard.model.policy import System
-from stateguard.model.tree import parents
 
 Keys = tuple[str | int, ...]
 Positions = Callable[[str, Keys], tuple[int, int]]
@@ -23,15 +24,37 @@ _FOLDERS = ("bin/", "agents/", "config/", "protocols/")
 _LOOPBACK = ("127.", "localhost", "::1", "0.0.0.0")  # noqa: S104 - compared with, not bound to
 
 
-def reference_problems(system: System, paths: Collection[str], positions: Positions) -> list[Problem]:
+class Places(Protocol):
+    """Answers what a tree holds."""
+
+    @property
+    def noted(self) -> Collection[str]:
+        """Every file that is a declaration or :func:`is_misnamed`, and maybe others."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Say whether there is such a file, or a directory with one in it."""
+        ...
+
+    def directories(self, path: str) -> Iterable[str]:
+        """Return the names of the directories in a directory."""
+        ...
+
+
+def is_misnamed(path: str) -> bool:
+    """Say whether a path looks like a declaration and is none, by the ending of its name."""
+    stem, ending = posixpath.splitext(path)
+    return ending == ".yml" and is_declaration(f"{stem}.yaml")
+
+
+def reference_problems(system: System, there: Places, positions: Positions) -> list[Problem]:
     """Return the names in a system that lead nowhere, are there twice, or go in a circle.
 
-    ``paths`` are all of the tree's; ``positions`` says where the keys of a file stand.
+    ``there`` is what the tree holds; ``positions`` says where the keys of a file stand.
     """
-    there = {*paths, *(directory for path in paths for directory in parents(path))}
     found = [
-        *_directories(paths),
-        *_endings(paths),
+        *_directories(there),
+        *_endings(there),
         *(p for agent in system.agents.values() for p in _agent(system, agent, there, positions)),
         *_circle(system, positions),
         *_parents(system, positions),
@@ -61,48 +84,43 @@ def _at(positions: Positions, path: str, keys: Keys, code: str, message: str) ->
     return Problem(path, line, code, message, column)
 
 
-def _directories(paths: Collection[str]) -> Iterator[Problem]:
-    parts = (path.split("/", 2) for path in paths if path.startswith("agents/"))
-    for name in sorted({found[1] for found in parts if len(found) == 3}):  # noqa: PLR2004 - agents/name/file
-        if agent_file(name) not in paths:
+def _directories(there: Places) -> Iterator[Problem]:
+    for name in there.directories("agents"):
+        if agent_file(name) not in there.noted:
             message = f"the directory agents/{name} has no agent.yaml; add one, or move its files"
             yield Problem(agent_file(name), 0, "missing-file", message)
 
 
-def _endings(paths: Collection[str]) -> Iterator[Problem]:
-    for path in paths:
-        stem, ending = posixpath.splitext(path)
-        own = stem == "stateguard" or (stem.startswith("protocols/") and stem.count("/") == 1)
-        own = own or (stem.startswith("agents/") and stem.count("/") == 2 and stem.endswith("/agent"))  # noqa: PLR2004
-        if own and ending == ".yml":
-            yield Problem(path, 0, "file-name", f"this would not be read; rename it to {stem}.yaml")
+def _endings(there: Places) -> Iterator[Problem]:
+    for path in there.noted:
+        if is_misnamed(path):
+            message = f"this would not be read; rename it to {path.removesuffix('.yml')}.yaml"
+            yield Problem(path, 0, "file-name", message)
 
 
-def _agent(system: System, agent: AgentSpec, there: Collection[str], positions: Positions) -> Iterator[Problem]:
+def _agent(system: System, agent: AgentSpec, there: Places, positions: Positions) -> Iterator[Problem]:
     path = agent_file(agent.name)
     for needed in agent.depends_on:
         if needed not in system.agents:
             message = f"depends_on names {shown(needed)}, which is no agent; {_suggestion(needed, system)}"
             yield _at(positions, path, ("depends_on",), "unknown-agent", message)
     for key, name in (("prompt", agent.prompt), ("card", agent.card)):
-        if name and f"{agent.directory}{name}" not in there:
+        if name and not there.exists(f"{agent.directory}{name}"):
             message = f"{key} names {agent.directory}{name}, which does not exist; add it, or correct the name"
             yield _at(positions, path, (key,), "missing-file", message)
     yield from _command(path, ("command",), agent.command, there, positions)
     yield from _probes(path, agent.probes, there, positions)
 
 
-def _command(
-    path: str, keys: Keys, argv: Sequence[str], there: Collection[str], positions: Positions
-) -> Iterator[Problem]:
+def _command(path: str, keys: Keys, argv: Sequence[str], there: Places, positions: Positions) -> Iterator[Problem]:
     for number, argument in enumerate(argv):
         name = argument.removeprefix("./").rstrip("/")
-        if name.startswith(_FOLDERS) and posixpath.normpath(name) not in there:
+        if name.startswith(_FOLDERS) and not there.exists(posixpath.normpath(name)):
             message = f"the command names {shown(argument)}, which does not exist; add it, or correct the path"
             yield _at(positions, path, (*keys, number), "missing-file", message)
 
 
-def _probes(path: str, probes: Sequence[Probe], there: Collection[str], positions: Positions) -> Iterator[Problem]:
+def _probes(path: str, probes: Sequence[Probe], there: Places, positions: Positions) -> Iterator[Problem]:
     seen: set[str] = set()
     for number, probe in enumerate(probes):
         if probe.name in seen:
@@ -167,7 +185,7 @@ def _channels(system: System, positions: Positions) -> Iterator[Problem]:
                 yield _at(positions, channel.path, (key,), "unknown-agent", message)
 
 
-def _state_probes(system: System, there: Collection[str], positions: Positions) -> Iterator[Problem]:
+def _state_probes(system: System, there: Places, positions: Positions) -> Iterator[Problem]:
     yield from _probes(STATE_FILE, system.policy.probes, there, positions)
     taken = {channel.probe.name: channel.path for channel in system.channels if channel.probe}
     for number, probe in enumerate(system.policy.probes):

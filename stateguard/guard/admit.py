@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stateguard.admission.admit import Tree, Verdict, judge
+from stateguard.admission.admit import Verdict, judge
 from stateguard.admission.refs import RefUpdate, ref_problems
+from stateguard.admission.tree import Tree
 from stateguard.config.problem import Problem
+from stateguard.config.sections import PathRules
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
 from stateguard.guard.selftest import notes
@@ -20,6 +23,7 @@ from stateguard.model.tree import summary
 from stateguard.record.audit import Entry
 from stateguard.state import trees
 from stateguard.state.repository import Repository
+from stateguard.state.treemap import TreeMap
 from stateguard.text.escape import line
 from stateguard.text.words import count, seconds
 
@@ -67,7 +71,7 @@ def admit(
             lines += [f"{update.name}: {count(left, 'problem')} that would keep it from main"] if left else []
             continue
         problems += verdict.problems
-        problems += _withdrawn(guard, repository, update.new, options)
+        problems += [] if verdict.problems else _withdrawn(guard, repository, update.new, options)
         lines += _announced(guard, verdict)
         lines += notes(verdict.system.probes, guard.trials) if verdict.system else []
         signed = signature_of(guard, repository, update.new)
@@ -127,18 +131,14 @@ def judge_commit(guard: Guard, repository: Repository, commit: str, *, alone: bo
     try:
         before = _tree(repository, head) if head else None
         policy, commands = guard.books.declared.system(head).policy, guard.settings.needs_commands
-        return judge(_tree(repository, commit), before, policy, commands=commands)
+        return judge(_tree(repository, commit), before, policy, commands=commands, known=guard.known)
     except StateguardError as error:
         return Verdict((Problem("", 0, "missing-object", error.message),), None, ())
 
 
 def tree_reader(repository: Repository, tree: str) -> Tree:
-    """Return a tree as admission reads it.
-
-    Raises:
-        StorageError: an object is missing.
-    """
-    return Tree(trees.flatten(repository, tree, 200_001), repository.blob, repository.blob_size)
+    """Return a tree as admission reads it."""
+    return Tree(tree, partial(trees.entries, repository), repository.blob, repository.blob_size)
 
 
 def _tree(repository: Repository, commit: str) -> Tree:
@@ -173,11 +173,20 @@ def overridden(withdrawn: tuple[str, int | None], options: Sequence[str]) -> boo
 def withdrawn_as(guard: Guard, repository: Repository, commit: str) -> tuple[str, int | None] | None:
     """Return revision and incident under which a commit's desired tree was withdrawn, or None."""
     if not guard.store.has_withdrawn():
-        return None  # the usual case needs no look at the whole tree
+        return None
     rules = guard.books.declared.rules(guard.main)
-    paths = trees.path_map(repository, repository.commit(commit).tree)
-    digest = trees.tree_id({path: entry for path, entry in paths.items() if not rules.captured(path)})
-    return guard.store.withdrawn(digest)
+    return guard.store.withdrawn(desired_digest(repository, repository.commit(commit).tree, rules))
+
+
+def desired_digest(repository: Repository, tree: str, rules: PathRules) -> str:
+    """Return the id of a tree without its captured paths; only directories that may hold some are read.
+
+    Raises:
+        StorageError: an object is missing or a path is no UTF-8.
+    """
+    paths = TreeMap(repository, tree)
+    below = (path for root in rules.captured_roots() for path, _ in paths.below(root))
+    return trees.updated(repository, tree, {p: None for p in below if rules.captured(p)}, trees.tree_id_of)
 
 
 def said(lines: Sequence[str]) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from stateguard.admission.known import Known
 from stateguard.agents.choose import make_runtime
 from stateguard.agents.runtime import GuardRuntime
 from stateguard.config.sections import PathRules, literal
@@ -110,6 +111,7 @@ class Guard:
         return self._scanner()
 
     _scanner: Callable[[], Scanner]
+    known: Known = field(default_factory=Known)
 
     def fail(self, operation: Operation, detail: str) -> tuple[Incident, OperationRecord | None]:
         """Respond to an apply that does not work, within arming: the incident, and the rollback if there was one."""

@@ -3,7 +3,8 @@ import posixpath
 import pytest
 from hypothesis import example, given, strategies as st
 
-from stateguard.admission.names import collisions, is_git, path_problems, shown_path, symlink_problem
+from admission.trees import collisions
+from stateguard.admission.names import is_git, path_problems, shown_path, symlink_problem
 
 
 @pytest.mark.parametrize(

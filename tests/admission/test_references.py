@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from admission.oracle import Listed
 from admission.trees import FILES, tree
 from stateguard.admission.admit import judge
 from stateguard.admission.documents import positions
@@ -14,7 +15,7 @@ from stateguard.model.policy import Policy, System
 
 def found(more: dict[str, bytes], without: tuple[str, ...] = ()) -> list[Problem]:
     files = {path: data for path, data in {**FILES, **more}.items() if path not in without}
-    return reference_problems(load_system(files), files, positions(files))
+    return reference_problems(load_system(files), Listed(files), positions(files))
 
 
 def agent(name: str, rest: str = "") -> dict[str, bytes]:
@@ -170,7 +171,7 @@ NAMES = st.sampled_from("abcdef")
 def test_a_circle_is_found_where_there_is_one(needs: dict[str, tuple[str, ...]]) -> None:
     agents = {name: AgentSpec(name, ("run",), depends_on=found) for name, found in needs.items()}
     problems = reference_problems(
-        System(agents, (), Policy(())), [f"agents/{n}/agent.yaml" for n in agents], lambda *_: (1, 1)
+        System(agents, (), Policy(())), Listed([f"agents/{n}/agent.yaml" for n in agents]), lambda *_: (1, 1)
     )
     free: set[str] = set()
     for _ in agents:

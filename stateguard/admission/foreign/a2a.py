@@ -13,11 +13,13 @@ _SHAPE = frozenset(
     {"skills", "capabilities", "supportedInterfaces", "protocolVersion", "defaultInputModes", "defaultOutputModes"}
 )
 _ENOUGH = 2
+_TODAY, _BEFORE = "agent-card.json", "agent.json"
+NAMES = frozenset({_TODAY, _BEFORE})
 
 
 def is_card(path: str) -> bool:
     """Say whether a file has the name of an Agent Card: today's, or the one before version 0.3."""
-    return posixpath.basename(path) == "agent-card.json" or f"/{path}".endswith("/.well-known/agent.json")
+    return posixpath.basename(path) == _TODAY or f"/{path}".endswith(f"/.well-known/{_BEFORE}")
 
 
 def card(path: str, data: bytes, *, declared: bool) -> tuple[Recognised | None, list[Problem]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set as AbstractSet
 
 from stateguard.admission.foreign.reading import Recognised, problem, read, violations
 from stateguard.config.document import Document
@@ -12,25 +12,26 @@ from stateguard.config.problem import Problem, shown
 
 _AGENTS = ("agents.yaml", "agents.yml")
 _TASKS = ("tasks.yaml", "tasks.yml")
+NAMES = frozenset((*_AGENTS, *_TASKS))
 _AGENT_KEYS = ("role", "goal", "backstory")
 _TASK_KEYS = ("description", "expected_output")
 
 
 def is_crewai(path: str) -> bool:
     """Say whether a file has the name of one of CrewAI's."""
-    return posixpath.basename(path) in (*_AGENTS, *_TASKS)
+    return posixpath.basename(path) in NAMES
 
 
 def crews(
-    files: Mapping[str, bytes], changed: Collection[str] | None
+    files: Mapping[str, bytes], changed: AbstractSet[str] | None
 ) -> Iterator[tuple[Recognised | None, list[Problem]]]:
     """Yield each directory that holds a crew, and what is wrong in those that ``changed`` (None: all) concerns."""
     for directory in sorted({posixpath.dirname(path) for path in files if is_crewai(path)}):
         agents, agents_found = _file(files, directory, _AGENTS, _AGENT_KEYS)
         tasks, tasks_found = _file(files, directory, _TASKS, _TASK_KEYS)
-        paths = {posixpath.join(directory, name) for name in (*_AGENTS, *_TASKS)}
+        paths = [posixpath.join(directory, name) for name in NAMES]
         problems: list[Problem] = []
-        if changed is None or paths & set(changed):
+        if changed is None or any(path in changed for path in paths):
             problems = [*agents_found, *tasks_found]
             problems += violations(agents, "crewai-agents") if agents else []
             problems += violations(tasks, "crewai-tasks") if tasks else []

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from stateguard.admission.foreign.reading import Recognised, read, violations
 from stateguard.config.problem import Problem
 
-_NAMES = frozenset(
+NAMES = frozenset(
     {"mcp.json", ".mcp.json", "mcp_config.json", "mcp_settings.json", "cline_mcp_settings.json"}
     | {"claude_desktop_config.json"}
 )
@@ -19,7 +19,7 @@ _TRANSPORTS = ("stdio", "http", "sse", "other")
 
 def is_mcp(path: str) -> bool:
     """Say whether a file has a name under which clients keep their servers."""
-    return posixpath.basename(path) in _NAMES
+    return posixpath.basename(path) in NAMES
 
 
 def servers(path: str, data: bytes) -> tuple[Recognised | None, list[Problem]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set as AbstractSet
 
+from stateguard.admission.foreign import a2a, crewai, mcp
 from stateguard.admission.foreign.a2a import card, is_card
 from stateguard.admission.foreign.crewai import crews, is_crewai
 from stateguard.admission.foreign.mcp import is_mcp, servers
 from stateguard.admission.foreign.reading import Recognised
 from stateguard.config.problem import Problem
 from stateguard.text import words
+
+FOREIGN_NAMES = crewai.NAMES | mcp.NAMES | a2a.NAMES
+"""The names of all files of other tools; some files have them that are none."""
 
 
 def is_foreign(path: str) -> bool:
@@ -19,7 +23,7 @@ def is_foreign(path: str) -> bool:
 
 
 def survey(
-    files: Mapping[str, bytes], cards: Collection[str], changed: Collection[str] | None
+    files: Mapping[str, bytes], cards: Collection[str], changed: AbstractSet[str] | None
 ) -> tuple[list[Recognised], list[Problem]]:
     """Return what is recognised, sorted, and the problems in what ``changed`` (None: everything) concerns.
 
@@ -34,7 +38,7 @@ def survey(
 
 
 def _all(
-    files: Mapping[str, bytes], cards: Collection[str], changed: Collection[str] | None
+    files: Mapping[str, bytes], cards: Collection[str], changed: AbstractSet[str] | None
 ) -> Iterator[tuple[Recognised | None, list[Problem]]]:
     yield from crews(files, changed)
     for path in sorted(files):
