@@ -19,6 +19,7 @@ from stateguard.guard.selftest import notes
 from stateguard.guard.signatures import signature_of, signature_problems
 from stateguard.host.clock import boot_seconds
 from stateguard.model.identity import MAIN, ZERO, person
+from stateguard.model.policy import Policy
 from stateguard.model.tree import summary
 from stateguard.record.audit import Entry
 from stateguard.state import trees
@@ -125,15 +126,24 @@ def _announced(guard: Guard, verdict: Verdict) -> list[str]:
 _OBJECT_RULES = frozenset({"path", "mode", "budget", "missing-object", "symlink", "collision", "name"})
 
 
-def judge_commit(guard: Guard, repository: Repository, commit: str, *, alone: bool = False) -> Verdict:
-    """Judge the tree of a commit against main and the policy in force there; ``alone`` leaves main out."""
-    head = "" if alone else guard.main
-    try:
-        before = _tree(repository, head) if head else None
-        policy, commands = guard.books.declared.system(head).policy, guard.settings.needs_commands
-        return judge(_tree(repository, commit), before, policy, commands=commands, known=guard.known)
-    except StateguardError as error:
-        return Verdict((Problem("", 0, "missing-object", error.message),), None, ())
+_OWNS_NOTHING = Policy(())
+
+
+def judge_commit(guard: Guard, repository: Repository, commit: str, *, pushed: bool = True) -> Verdict:
+    """Judge the tree of a commit by what it changes on main, under the policy in force there.
+
+    What was not ``pushed`` may differ in what the running system owns, and is judged whole where main cannot be read.
+    """
+    verdict = Verdict((), None, ())
+    for head in (guard.main,) if pushed else (guard.main, ""):
+        try:
+            before = _tree(repository, head) if head else None
+            policy = guard.books.declared.system(head).policy if pushed else _OWNS_NOTHING
+            commands = guard.settings.needs_commands
+            return judge(_tree(repository, commit), before, policy, commands=commands, known=guard.known)
+        except StateguardError as error:
+            verdict = Verdict((Problem("", 0, "missing-object", error.message),), None, ())
+    return verdict
 
 
 def tree_reader(repository: Repository, tree: str) -> Tree:

@@ -155,7 +155,7 @@ class Applies:
             RefusedError: its state is not valid.
         """
         guard = self._guard
-        verdict = judge_commit(guard, guard.repository, revision, alone=True)
+        verdict = judge_commit(guard, guard.repository, revision, pushed=False)
         if verdict.problems:
             raise RefusedError(verdict.problems[0].text(), next_step="stateguard validate shows every problem")
         request = {"target": revision, "named": revision != guard.main}

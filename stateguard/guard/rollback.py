@@ -133,7 +133,7 @@ def _made(guard: Guard, target: Target, only: frozenset[str], reason: str) -> Ta
     tree = trees.build(repository, paths)
     message = f"Roll back {summary(only)} to {target.label}\n\n{reason}\n"
     commit = signed_commit(repository, tree, [guard.main], message, wall_seconds(), guard.books.signer)
-    verdict = judge_commit(guard, repository, commit, alone=True)
+    verdict = judge_commit(guard, repository, commit, pushed=False)
     if verdict.problems:
         raise RefusedError(verdict.problems[0].text(), next_step="roll back without --agent")
     return Target(commit, f"{summary(only)} of {target.label}", target.reason)

@@ -11,6 +11,7 @@ from stateguard.admission.admit import Verdict, judge
 from stateguard.admission.known import Known
 from stateguard.config.defaults import default_policy
 from stateguard.config.problem import Problem
+from stateguard.model.policy import Policy
 
 POLICY = default_policy()
 OBJECTS = Objects()
@@ -99,6 +100,8 @@ def test_the_verdict_is_that_of_a_look_at_every_path(
     expected = said(after, before, POLICY, OBJECTS)
     for known in (KNOWN, Known(most=3)):
         assert_same(judge(flat(after, OBJECTS), flat(before, OBJECTS), POLICY, known=known), expected)
+    alone = judge(flat(after, OBJECTS), None, POLICY, known=KNOWN)
+    assert judge(flat(after, OBJECTS), flat(before, OBJECTS), Policy(()), known=KNOWN).problems == alone.problems
 
 
 COMPONENTS = st.text(alphabet="aAsSß\u0130iI\u0301\u0345\u03b1\u0391éE\u212aK/", min_size=1, max_size=8)

@@ -6,16 +6,20 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pygit2.enums import ObjectType
 
+from driving import Driver
 from stateguard.admission.admit import judge
 from stateguard.admission.known import Known
 from stateguard.config.defaults import default_policy
 from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
-from stateguard.guard.admit import desired_digest, tree_reader
+from stateguard.guard.admit import desired_digest, judge_commit, tree_reader
+from stateguard.guard.compose import compose
+from stateguard.host.home import Home
+from stateguard.model.identity import MAIN
 from stateguard.model.policy import Policy, Section
 from stateguard.model.tree import REGULAR, Entry
 from stateguard.state import trees
-from stateguard.state.repository import Repository
+from stateguard.state.repository import RefMove, Repository, raw_commit
 
 POLICY = default_policy()
 
@@ -36,6 +40,35 @@ def test_what_was_seen_in_quarantine_is_missed_when_it_is_gone(tmp_path: Path) -
         assert judge(tree_reader(quarantine, after), old, POLICY, known=known).changed == ("c/d/e",)
         with pytest.raises(StorageError, match="missing"):
             judge(tree_reader(repository, after), old, POLICY, known=known)
+
+
+def committed(repository: Repository, files: dict[str, bytes]) -> str:
+    return repository.write(ObjectType.COMMIT, raw_commit(built(repository, files), [], "Try\n", 0.0))
+
+
+def test_a_commit_that_nobody_pushed_is_judged_by_what_it_changes_or_else_whole(tmp_path: Path) -> None:
+    files, source = {"stateguard.yaml": b"apiVersion: stateguard/v1\n"}, tmp_path / "source"
+    source.mkdir()
+    (source / "stateguard.yaml").write_bytes(files["stateguard.yaml"])
+    driver = Driver(tmp_path, source).init("--no-baseline")
+    guard = compose(Home(driver.home), lambda *_: None)
+    repository = guard.repository
+    try:
+        main = committed(repository, {**files, "a": b"", "-old": b""})
+        repository.move([RefMove(MAIN, main, guard.main)])
+        changed = committed(repository, {**files, "-old": b"", "conversations/b.jsonl": b""})
+        fine = committed(repository, {**files, "b": b"", "conversations/b.jsonl": b""})
+        assert [p.code for p in judge_commit(guard, repository, changed).problems] == ["captured-path"]
+        assert judge_commit(guard, repository, changed, pushed=False).admitted
+        lost = repository.commit(main).tree
+        (repository.path / "objects" / lost[:2] / lost[2:]).unlink()
+        repository.renew()
+        assert [p.code for p in judge_commit(guard, repository, fine).problems] == ["missing-object"]
+        assert judge_commit(guard, repository, fine, pushed=False).admitted
+        assert [p.path for p in judge_commit(guard, repository, changed, pushed=False).problems] == ["-old"]
+    finally:
+        guard.close()
+        driver.close()
 
 
 NAMES = st.sampled_from(["a", "b", "conversations", "memory", "x.log"])
