@@ -58,8 +58,7 @@ def _level(found: Differences, pair: Pair, before: Sequence[Row], after: Sequenc
     gone, come = [row for row in before if row not in here], [row for row in after if row not in there]
     lead = next(place.lead for place in pair if place is not None)
     names, replaced = _names(come), frozenset(_names(gone))
-    twice = len(here) < len(after) or len(frozenset(names)) < len(names)
-    if twice or not replaced.issuperset(names):
+    if not replaced.issuperset(names) or len(here) < len(after) or len(frozenset(names)) < len(names):
         found.problems.extend(collisions(shown_path(lead), _names(after)))
     modes = {name: mode for name, mode, _ in gone if mode != DIRECTORY}
     for name, mode, identity in come:

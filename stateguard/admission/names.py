@@ -13,6 +13,7 @@ MAX_COMPONENT_BYTES = 255
 MAX_PATH_BYTES = 1024
 MAX_TARGET_BYTES = 1024
 
+_SHOWN = 1100
 _SUBMODULE = 0o160000
 _MODES = (REGULAR, EXECUTABLE, SYMLINK)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -24,7 +25,7 @@ _WRITING = ".stateguard-tmp-"
 
 def shown_path(path: bytes) -> str:
     r"""Return a path as text; bytes that are not UTF-8 become ``\xNN``."""
-    return clipped(path.decode("utf-8", "backslashreplace"), 1100)
+    return clipped(path.decode("utf-8", "backslashreplace"), _SHOWN)
 
 
 def path_problems(path: bytes, mode: int) -> list[Problem]:
@@ -123,22 +124,24 @@ def collisions(lead: str, entries: Iterable[tuple[bytes, bool]]) -> list[Problem
     ``lead`` is the path of the directory, with a slash at its end. ``entries`` are all names in it, each with whether
     it is that of a directory. Paths differ by case only where two names of one directory do.
     """
+    every = [(raw.decode("utf-8", "backslashreplace"), is_directory) for raw, is_directory in entries]
+    if len({_folded(name) for name, _ in every}) == len(every):
+        return []
     spelled: dict[str, str] = {}
-    seen: dict[bytes, set[bool]] = {}
+    seen: dict[str, set[bool]] = {}
     problems = []
-    for raw, is_directory in sorted(entries):
-        kinds, name = seen.setdefault(raw, set()), shown_path(raw)
+    for name, is_directory in sorted(every):
+        kinds, path = seen.setdefault(name, set()), clipped(lead + name, _SHOWN)
         if is_directory in kinds:
             message = "the directory has this name twice; write the tree with git add"
-            problems.append(Problem(lead + name, 0, "collision", message))
+            problems.append(Problem(path, 0, "collision", message))
         elif kinds:
-            message = "this is a file and a directory; rename one"
-            problems.append(Problem(lead + name, 0, "collision", message))
+            problems.append(Problem(path, 0, "collision", "this is a file and a directory; rename one"))
         kinds.add(is_directory)
         other = spelled.setdefault(_folded(name), name)
         if other != name:
-            message = f"this differs from {lead}{other} by case only; rename one of them"
-            problems.append(Problem(lead + name, 0, "collision", message))
+            message = f"this differs from {clipped(lead + other, _SHOWN)} by case only; rename one of them"
+            problems.append(Problem(path, 0, "collision", message))
     return problems
 
 
