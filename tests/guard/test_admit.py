@@ -19,7 +19,8 @@ from stateguard.model.identity import MAIN
 from stateguard.model.policy import Policy, Section
 from stateguard.model.tree import REGULAR, Entry
 from stateguard.state import trees
-from stateguard.state.repository import RefMove, Repository, raw_commit
+from stateguard.state.commits import raw_commit
+from stateguard.state.repository import RefMove, Repository
 
 POLICY = default_policy()
 
