@@ -25,12 +25,15 @@ _DEADLINE_SECONDS = 20.0
 _ALONE = (
     "--no-options", "--no-autostart", "--disable-dirmngr", "--no-auto-key-retrieve", "--no-auto-check-trustdb",
 )  # fmt: skip
+_TIMELESS = ("--ignore-time-conflict", "--ignore-valid-from")
+_OWN_STATUSES = (0, 1, 2)
+"""What gpg itself ends with; a loader or a shell that could not run it ends with 126 or 127, a signal with less than 0."""
 _RSA = ("1", "2", "3")
 _EDWARDS_OR_ECDSA = ("19", "22", "27", "28")
 
 
 class GpgMissingError(TrustError):
-    """gpg is not installed, so nothing can be said about its signatures."""
+    """gpg is not installed or does not work, so nothing can be said about its signatures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,14 @@ class GpgKey:
     user_id: str
 
 
-def verify(home: Path, keys: Sequence[str], content: bytes, text: str) -> Sighting:
+def verify(home: Path, keys: Sequence[str], content: bytes, text: str, *, at_any_time: bool = False) -> Sighting:
     """Return what gpg finds of an armored detached signature, knowing these armored public keys only.
 
-    ``home`` is the GNUPGHOME, made if it is not there.
+    ``home`` is the GNUPGHOME, made if it is not there. ``at_any_time`` lets keys and signatures count that were made in
+    the future, as far as this host's clock can tell.
 
     Raises:
-        GpgMissingError: gpg is not installed.
+        GpgMissingError: gpg is not installed or does not work.
         TrustError: a key is damaged.
         StorageError: files for gpg cannot be written.
     """
@@ -63,15 +67,15 @@ def verify(home: Path, keys: Sequence[str], content: bytes, text: str) -> Sighti
             keyring, detached = Path(scratch, "pinned.gpg"), Path(scratch, "signature")
             keyring.write_bytes(ring)
             detached.write_bytes(signature)
-            return _verified(home, keyring, detached, content)
+            return _verified(home, keyring, detached, content, _TIMELESS if at_any_time else ())
     except OSError as error:
         message = f"files for gpg cannot be written: {os.strerror(error.errno or 0)}"
         raise StorageError(message, next_step="check the space left on the disk") from error
 
 
-def _verified(home: Path, keyring: Path, detached: Path, content: bytes) -> Sighting:
+def _verified(home: Path, keyring: Path, detached: Path, content: bytes, options: Sequence[str]) -> Sighting:
     argv = (
-        *("gpg", "--homedir", str(home), *_ALONE, "--trust-model", "always", "--batch", "--no-tty"),
+        *("gpg", "--homedir", str(home), *_ALONE, *options, "--trust-model", "always", "--batch", "--no-tty"),
         *("--no-default-keyring", "--keyring", str(keyring), "--status-fd", "1", "--verify", "--", str(detached), "-"),
     )
     try:
@@ -82,6 +86,8 @@ def _verified(home: Path, keyring: Path, detached: Path, content: bytes) -> Sigh
         raise missing(error) from error
     if done.status is None:
         return Sighting(Finding.UNREADABLE, detail=f"gpg did not end within {_DEADLINE_SECONDS:.0f} s")
+    if done.status not in _OWN_STATUSES and not done.output:
+        raise GpgMissingError(f"gpg ended with status {done.status} and said nothing", next_step="try gpg --version")
     found = read_status(done.output)
     if found.finding is Finding.GOOD and done.status:
         return Sighting(Finding.UNREADABLE, detail=f"gpg ended with status {done.status}")

@@ -98,15 +98,19 @@ def _seconds(act: str) -> int:
     return int(number) if what == "forward" else -int(number)
 
 
+def steady_sleep() -> None:
+    """Let ``time.sleep`` do without ``clock_nanosleep``, which libfaketime refuses while the boot clock is true."""
+    time.sleep = _sleep
+
+
 def _sleep(seconds: float) -> None:
-    """Sleep as ``time.sleep`` does, without ``clock_nanosleep``: libfaketime refuses it when the boot clock is true."""
     select.select([], [], [], seconds)
 
 
 def serve() -> None:
     """Run one trial after the other, as lines of JSON ask for them: its text, and its room; answer with its result."""
     watch_over_orphans()
-    time.sleep = _sleep
+    steady_sleep()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     clock = Path(os.environ[_FILE])
