@@ -27,7 +27,7 @@ _ALONE = (
 )  # fmt: skip
 _TIMELESS = ("--ignore-time-conflict", "--ignore-valid-from")
 _OWN_STATUSES = (0, 1, 2)
-"""What gpg itself ends with; a loader or a shell that could not run it ends with 126 or 127, a signal with less than 0."""
+"""What gpg itself ends with; where it could not run, a loader or a shell ends with 126 or 127."""
 _RSA = ("1", "2", "3")
 _EDWARDS_OR_ECDSA = ("19", "22", "27", "28")
 

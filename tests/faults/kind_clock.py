@@ -24,7 +24,7 @@ _TESTS = Path(__file__).parents[1]
 
 
 class Clock:
-    """The wall clock jumps; libfaketime lies to the guard, its agents and git. The boot clock stays true."""
+    """The wall clock jumps; libfaketime lies to the guard. The boot clock, and what git and agents see, stays true."""
 
     name, default, counts = "clock", 30, True
 
