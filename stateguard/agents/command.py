@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stateguard.agents.manager import Program
 from stateguard.errors import AgentsError
-from stateguard.host import command
+from stateguard.host import command, threads
 from stateguard.host.logs import warn
 from stateguard.host.process import ProcessIdentity
 from stateguard.model.health import ALIVE, AgentState
@@ -45,8 +44,7 @@ class CommandManager:
         names = list(agents)
         if not names:
             return {}
-        with ThreadPoolExecutor(min(len(names), _AT_ONCE), thread_name_prefix="status") as pool:
-            found = list(pool.map(self._status, names))
+        found = threads.each(self._status, names, _AT_ONCE, "status")
         return {name: program for name, program in zip(names, found, strict=True) if program}
 
     def begin(self, agent: str) -> str:

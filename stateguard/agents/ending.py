@@ -12,9 +12,8 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
-from stateguard.host import http
+from stateguard.host import http, threads
 from stateguard.host.command import end_group
 from stateguard.host.logs import warn
 from stateguard.host.process import (
@@ -28,6 +27,7 @@ from stateguard.host.process import (
 )
 from stateguard.model.agent import StopPolicy
 
+_AT_ONCE = 64
 _AFTER_SIGNAL_SECONDS = 2.0
 _AFTER_KILL_SECONDS = 2.0
 _REAPING_SECONDS = 0.05
@@ -103,11 +103,7 @@ def _signal_each(family: Iterable[ProcessIdentity], number: signal.Signals) -> N
 
 def end_all(leaders: Iterable[tuple[ProcessIdentity, StopPolicy]]) -> bool:
     """End several process groups at once; say whether nothing is left of any."""
-    wanted = list(leaders)
-    if not wanted:
-        return True
-    with ThreadPoolExecutor(len(wanted), thread_name_prefix="end-agent") as pool:
-        return all(list(pool.map(lambda pair: end(*pair), wanted)))
+    return all(threads.each(lambda pair: end(*pair), list(leaders), _AT_ONCE, "end-agent"))
 
 
 def tell(process: ProcessIdentity, name: str) -> bool:

@@ -35,8 +35,13 @@ class Replaced:
         """Begin to remove files below a root; one call at a time."""
         self.wait()
         if old:
-            self._thread = threading.Thread(target=_remove, args=(root, old), name="replaced files")
-            self._thread.start()
+            thread = threading.Thread(target=_remove, args=(root, old), name="replaced files")
+            try:
+                thread.start()
+            except RuntimeError:  # the host allows no thread more
+                _remove(root, old)
+            else:
+                self._thread = thread
 
     def wait(self) -> None:
         """Return when nothing is left of them."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import failure
+from stateguard.host.threads import NO_THREAD
 from stateguard.model.agent import Probe, ProbeKind
 from stateguard.model.health import Health, Observation
 from stateguard.observe import window as windows
@@ -22,6 +23,7 @@ from stateguard.observe.ask import ask
 from stateguard.observe.window import Window
 
 _EAGER_SECONDS = 0.1
+_WITHOUT_THREAD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +177,21 @@ class Prober:
                 wanted = [entry for entry in self._entries.values() if self._wanted(entry)]
                 for entry in wanted:
                     if entry.due_at <= now:
-                        entry.busy = True
-                        self._pool.submit(self._run, entry, entry.probe, entry.epoch)
+                        entry.busy = self._submitted(entry, now)
                 waits = [entry.due_at - now for entry in wanted if not entry.busy]
                 self._ready.wait(max(0.0, min(waits)) if waits else None)
+
+    def _submitted(self, entry: _Entry, now: float) -> bool:
+        """Hand a probe to the pool; one that no thread could be started for is tried again a little later."""
+        try:
+            self._pool.submit(self._run, entry, entry.probe, entry.epoch)
+        except RuntimeError as error:
+            if str(error) != NO_THREAD:
+                raise
+            failure("no thread could be started for a probe", probe=entry.probe.id)
+            entry.due_at = now + _WITHOUT_THREAD_SECONDS
+            return False
+        return True
 
     def _run(self, entry: _Entry, probe: Probe, epoch: int) -> None:
         begun_at = boot_seconds()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from stateguard.agents.runtime import AgentRuntime
 from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
+from stateguard.host import threads
 from stateguard.live.ground import bring_back, set_aside
 from stateguard.live.replaced import Replaced
 from stateguard.live.scan import Scanner
@@ -90,8 +90,7 @@ class Stages:
         parts, left = self._parts, list[str]()
         agents = {**parts.systems(plan.target).agents, **parts.systems(plan.source).agents} if plan.stop else {}
         for batch in stop_batches(agents, plan.stop):
-            with ThreadPoolExecutor(min(len(batch), _AT_ONCE), thread_name_prefix="stop-agent") as pool:
-                gone = list(pool.map(parts.runtime.stop, batch))
+            gone = threads.each(parts.runtime.stop, batch, _AT_ONCE, "stop-agent")
             left += [name for name, is_gone in zip(batch, gone, strict=True) if not is_gone]
         return left
 
