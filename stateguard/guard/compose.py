@@ -206,8 +206,9 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     preparation = Preparation(declared, archive, scanner.current, runtime, prober, tracked, inside)
     recorder = Recorder(books, runtime)
     parts = Parts(
-        live, repository, captured, scanner.current, archive, runtime, prober, watch, declared.system, recorder.record
-    )
+        live, repository, captured, scanner.current, archive, runtime, prober, watch, declared.system, recorder.record,
+        tracked.hold,
+    )  # fmt: skip
     operations = Operations(books, preparation, Engine(journal, Stages(parts), announce, footing), footing)
     pinned = load_pinned(home.trust)
     people = People(home.trust, home.keys / "gnupg", database, audit)

@@ -15,6 +15,8 @@ from stateguard import faults
 from stateguard.host import files
 from stateguard.host.logs import failure
 
+_REST_SECONDS = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Beside:
@@ -25,17 +27,22 @@ class Beside:
 
 
 class Replaced:
-    """Removes replaced files in a thread of its own. What a crash leaves of them is found by sweeping."""
+    """Removes replaced files in a thread of its own. What a crash leaves of them is found by sweeping.
+
+    The thread rests for a moment first: it would share the interpreter with the transition, whose end somebody awaits.
+    """
 
     def __init__(self) -> None:
         """Nothing waits yet."""
         self._thread: threading.Thread | None = None
+        self._now = threading.Event()
 
     def go(self, root: Path, old: Sequence[Beside]) -> None:
-        """Begin to remove files below a root; one call at a time."""
+        """Begin to remove files below a root."""
         self.wait()
         if old:
-            thread = threading.Thread(target=_remove, args=(root, old), name="replaced files")
+            self._now.clear()
+            thread = threading.Thread(target=self._remove_soon, args=(root, old), name="replaced files")
             try:
                 thread.start()
             except RuntimeError:  # the host allows no thread more
@@ -46,8 +53,13 @@ class Replaced:
     def wait(self) -> None:
         """Return when nothing is left of them."""
         thread, self._thread = self._thread, None
+        self._now.set()
         if thread is not None:
             thread.join()
+
+    def _remove_soon(self, root: Path, old: Sequence[Beside]) -> None:
+        self._now.wait(_REST_SECONDS)
+        _remove(root, old)
 
 
 def _remove(root: Path, old: Sequence[Beside]) -> None:

@@ -22,6 +22,10 @@ class Watch(Protocol):
         """Return the number of the run once all that happened until now was told; None: something may be missed."""
         ...
 
+    def hold(self) -> None:
+        """Let what happens now wait for a moment, or until somebody asks."""
+        ...
+
 
 class Tracked:
     """Remembers which desired paths the live directory holds otherwise.
@@ -50,6 +54,12 @@ class Tracked:
         """Look at these paths, and at all below them, when it is asked next; may be called from any thread."""
         with self._hints:
             self._dirty |= paths
+
+    def hold(self) -> None:
+        """Do not listen for a moment, or until somebody asks: whoever calls writes many files now."""
+        watch = self._watch
+        if watch is not None:
+            watch.hold()
 
     @property
     def trusted(self) -> bool:

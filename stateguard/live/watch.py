@@ -26,11 +26,13 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
+from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import failure, warn
+from stateguard.live.gate import Gate
 from stateguard.live.lock import NAME as LOCK
 
 # Without open and close: a scan of many directories would overflow the queue with its own events.
@@ -46,8 +48,13 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]
 _BETWEEN_RESTARTS_SECONDS = 1.0
 _LONG_SECONDS = 3600.0
+_HOLD_SECONDS = 0.25
 _SETTLE_SECONDS = 0.5
 """So long an event may be on its way; then the watcher is taken as one that misses some."""
+
+InotifyMoveEventGrouper.delay = 0.002
+# Watchdog waits so long, with all events behind it, when it has read the first half of a rename and not yet the other.
+# It is half a second by default, and taken in full however soon the other half comes. A half alone is told as well.
 
 Touched = Callable[[frozenset[str]], None]
 """Is told which paths were touched; none means that any may have been."""
@@ -68,6 +75,7 @@ class Watcher(FileSystemEventHandler):
         self._asking = threading.Lock()
         self._cookie = os.path.join(self._root, LOCK)
         self._answered = threading.Event()
+        self._gate = Gate()
         self.rules = rules
 
     def start(self) -> None:
@@ -78,7 +86,14 @@ class Watcher(FileSystemEventHandler):
         """
         self._started_at, self._blind = boot_seconds(), ""
         self._run += 1
-        self._watching = _Watching(self._root, self, self._lost)
+        self._watching = _Watching(self._root, self, self._lost, self._gate)
+
+    def hold(self) -> None:
+        """Let events wait in the kernel for a moment, or until somebody asks: our own writing makes many.
+
+        Threads that take them would share the interpreter with the one that writes, at each of its system calls.
+        """
+        self._gate.shut(_HOLD_SECONDS)
 
     def settled(self) -> int | None:
         """Return the number of this run once everything that happened until now was told; None if some may be missed.
@@ -89,6 +104,7 @@ class Watcher(FileSystemEventHandler):
             run = self._run
             if not self._sees(run):
                 return None
+            self._gate.open()
             self._answered.clear()
             try:
                 os.utime(self._cookie)
@@ -101,6 +117,7 @@ class Watcher(FileSystemEventHandler):
 
     def stop(self) -> None:
         """Stop watching."""
+        self._gate.open()
         watching, self._watching, self._started_at = self._watching, None, None
         if watching is not None:
             watching.stop()
@@ -167,9 +184,9 @@ class Watcher(FileSystemEventHandler):
 class _Watching:
     """One run of watchdog's threads on one directory, from its beginning to its end."""
 
-    def __init__(self, root: str, handler: FileSystemEventHandler, lost: Callable[[str], None]) -> None:
+    def __init__(self, root: str, handler: FileSystemEventHandler, lost: Callable[[str], None], gate: Gate) -> None:
         self._root, self._inode = root, os.stat(root).st_ino
-        self._queue = EventQueue(lost)
+        self._queue = EventQueue(lost, gate)
         self._observer = BaseObserver(InotifyEmitter, inotify_fd=self._queue)
         self._queue.start()
         try:
@@ -205,13 +222,14 @@ class EventQueue(InotifyFD):
     directories than the queue has room that overflows it anew, for ever. So nothing is done here.
     """
 
-    def __init__(self, lost: Callable[[str], None]) -> None:
-        """``lost`` is told why something was missed."""
+    def __init__(self, lost: Callable[[str], None], gate: Gate) -> None:
+        """``lost`` is told why something was missed; no event passes while the gate is shut."""
         super().__init__()
-        self._lost = lost
+        self._lost, self._gate = lost, gate
 
     def handle_event(self, event: InotifyEvent) -> None:
         """Pass one event on."""
+        self._gate.passing()
         if event.is_queue_overflow:
             self._lost("the kernel's queue of events overflowed")
             return

@@ -148,12 +148,9 @@ class _Writing:
         bits = 0o755 if entry.mode == EXECUTABLE else 0o644
         content = self._read(entry.id)
         spoils = self._captured(path) and database.is_database(content)
-        try:
-            present, found = files.read_at(directory, name)
-        except FileNotFoundError:
-            present, found = b"", None
+        same, found = _compared(directory, name, content)
         if found is not None:
-            if present == content and _same_kind(found, entry):
+            if same and _same_kind(found, entry):
                 self.touched += min(database.forget_logs(directory, name), 1) if spoils else 0
                 return
             owner = _owner(found)
@@ -238,6 +235,18 @@ def _clear_links(top: int, parts: tuple[str, ...]) -> None:
                     files.remove_at(directory, parts[depth])
         except FileNotFoundError:
             return
+
+
+def _compared(directory: int, name: str, content: bytes) -> tuple[bool, os.stat_result | None]:
+    """Say whether exactly these bytes lie there, with the stat of what does (None: nothing)."""
+    try:
+        found = os.lstat(name, dir_fd=directory)
+        if stat.S_ISREG(found.st_mode) and found.st_size != len(content):
+            return False, found
+        present, found = files.read_at(directory, name)
+    except FileNotFoundError:
+        return False, None
+    return present == content, found
 
 
 def _same_kind(found: os.stat_result, entry: Entry) -> bool:

@@ -29,13 +29,18 @@ from stateguard.transition.journal import Operation
 from stateguard.transition.plan import WRITE_STAGES, in_step
 from stateguard.transition.validate import Watch, watching
 
+_MOST_HELD = 1000
+"""The events of so many written paths can wait in the kernel, which keeps some 16,000."""
 _AT_ONCE = 16
 """So many agents are stopped at once at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the stages work with. ``systems`` reads what a commit declares; ``record`` moves refs at the end."""
+    """What the stages work with.
+
+    ``systems`` reads what a commit declares; ``record`` moves refs at the end; ``hold`` lets the watcher wait a moment.
+    """
 
     live: Path
     repository: Repository
@@ -47,6 +52,7 @@ class Parts:
     watch: Watch
     systems: Callable[[str], System]
     record: Callable[[Operation, Plan], str]
+    hold: Callable[[], None]
 
 
 class Stages:
@@ -119,8 +125,11 @@ class Stages:
         if not wanted:
             return "nothing to write"
         paths = [path for path, _ in wanted]
+        if len(paths) <= _MOST_HELD:
+            self._parts.hold()
         self._replaced.wait()
-        sweep(self._parts.live, paths)
+        if step.name is StepName.CONVERSATIONS:
+            sweep(self._parts.live, paths)  # recovery has swept all others: those are in the plan
         moved = [(path, name) for path, name in plan.aside if any(f"{p}/".startswith(f"{path}/") for p in paths)]
         if step.direction is Direction.FORWARD:
             self._require_free(w for w in mine if w.path not in {path for path, _ in moved})

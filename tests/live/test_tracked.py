@@ -29,6 +29,9 @@ class Hand:
     def settled(self) -> int | None:
         return self.run
 
+    def hold(self) -> None:
+        """Nothing waits: what it says is said by hand."""
+
 
 def entry(text: str) -> Entry:
     return Entry(REGULAR, blob_id(text.encode()))

@@ -18,6 +18,7 @@ from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEv
 from helpers import eventually, stands_still
 from stateguard.config.sections import PathRules
 from stateguard.host import files
+from stateguard.live.gate import Gate
 from stateguard.live.watch import EventQueue, Watcher
 from stateguard.live.write import make_equal
 from stateguard.model.policy import Policy
@@ -214,7 +215,7 @@ class TestStartsAnew:
                 raise RuntimeWarning(event)
 
         lost: list[str] = []
-        queue = EventQueue(lost.append)
+        queue = EventQueue(lost.append, Gate())
         queue.start()
         try:
             mask = InotifyConstants.IN_CREATE
