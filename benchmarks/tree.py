@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from stateguard.host.files import TEMPORARY
 
 POLICY = "stateguard.yaml"
 _POLICY_TEXT = b"apiVersion: stateguard/v1\nresponse: {soak: 30d}\n"
@@ -16,6 +19,7 @@ _SMALL = 2
 """How many files a small directory holds: those are emptied, and give way to a file."""
 _SHORTEST, _SPREAD = 1024, 3073
 _NOT_OURS = (".git", ".stateguard.lock")
+_PATIENCE_SECONDS, _BETWEEN_LOOKS_SECONDS = 10.0, 0.01
 
 
 class File(NamedTuple):
@@ -135,9 +139,14 @@ def turn_into(root: Path, before: Tree, after: Tree) -> None:
 def check(root: Path, tree: Tree) -> None:
     """Read a whole directory and compare it with a tree: every path, byte and executable bit, and no other directory.
 
+    Replaced files lie beside the new ones for a moment, and are waited for: that is outside of all timing.
+
     Raises:
         WrongTreeError: they differ.
     """
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < give_up_at and any(e.name.startswith(TEMPORARY) for _, e in _walk(os.fspath(root), "")):
+        time.sleep(_BETWEEN_LOOKS_SECONDS)
     directories = {above.as_posix() for path in tree for above in Path(path).parents if above.as_posix() != "."}
     left = set(tree)
     for path, entry in _walk(os.fspath(root), ""):
