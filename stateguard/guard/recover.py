@@ -8,7 +8,7 @@ from stateguard.guard.applies import Applies, quiet
 from stateguard.guard.candidates import drop_candidates
 from stateguard.guard.compose import Guard
 from stateguard.host.logs import failure, log
-from stateguard.live.write import sweep
+from stateguard.live.replaced import sweep
 from stateguard.model.transition import Conversations, Outcome, StepName
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target

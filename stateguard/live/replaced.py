@@ -6,8 +6,10 @@ agent that starts must not find them.
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from stateguard.host import files
 from stateguard.host.logs import failure
 
 _REST_SECONDS = 0.1
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +40,17 @@ class Replaced:
         self._thread: threading.Thread | None = None
         self._now = threading.Event()
 
-    def go(self, root: Path, old: Sequence[Beside]) -> None:
-        """Begin to remove files below a root."""
+    def go(self, root: Path, old: Sequence[Beside], written: Sequence[str]) -> None:
+        """Begin to remove files below a root, and what an interrupted write left beside the written paths."""
         self.wait()
-        if old:
-            self._now.clear()
-            thread = threading.Thread(target=self._remove_soon, args=(root, old), name="replaced files")
-            try:
-                thread.start()
-            except RuntimeError:  # the host allows no thread more
-                _remove(root, old)
-            else:
-                self._thread = thread
+        self._now.clear()
+        thread = threading.Thread(target=self._remove_soon, args=(root, old, written), name="replaced files")
+        try:
+            thread.start()
+        except RuntimeError:  # the host allows no thread more
+            _remove(root, old, written)
+        else:
+            self._thread = thread
 
     def wait(self) -> None:
         """Return when nothing is left of them."""
@@ -57,16 +59,37 @@ class Replaced:
         if thread is not None:
             thread.join()
 
-    def _remove_soon(self, root: Path, old: Sequence[Beside]) -> None:
+    def _remove_soon(self, root: Path, old: Sequence[Beside], written: Sequence[str]) -> None:
         self._now.wait(_REST_SECONDS)
-        _remove(root, old)
+        _remove(root, old, written)
 
 
-def _remove(root: Path, old: Sequence[Beside]) -> None:
+def sweep(root: Path, paths: Iterable[str]) -> None:
+    """Remove temporary files that an interrupted write left beside these paths.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    directories = sorted({tuple(path.split("/")[:-1]) for path in paths})
+    with files.walking(root) as walk:
+        for parts in directories:
+            try:
+                directory = walk.at(parts)
+            except OSError as error:
+                if error.errno in _ABSENT:
+                    continue
+                raise
+            for name in os.listdir(directory):
+                if name.startswith(files.TEMPORARY):
+                    files.remove_at(directory, name)
+
+
+def _remove(root: Path, old: Sequence[Beside], written: Sequence[str]) -> None:
     try:
         with files.walking(root) as walk:
             for one in old:
                 faults.point("live.replaced")
                 files.remove_at(walk.at(tuple(one.path.split("/")[:-1])), one.temporary, sync=False)
+        sweep(root, written)
     except OSError:
         failure("replaced files could not be removed; they are swept away by the next recovery", files=len(old))

@@ -49,7 +49,7 @@ def make_equal(
         with files.open_root(root) as top:
             writing.all(top, wanted)
         if replaced is not None:
-            replaced.go(root, writing.old)
+            replaced.go(root, writing.old, [path for path, _ in wanted])
     except OSError as error:
         message = f"{root}: {error.strerror or error} ({error.filename or 'no path'})"
         changed = f"{writing.touched} of {len(wanted)} paths"
@@ -58,26 +58,6 @@ def make_equal(
         error.changed = f"{writing.touched} of {len(wanted)} paths"
         raise
     return writing.touched
-
-
-def sweep(root: Path, paths: Iterable[str]) -> None:
-    """Remove temporary files that an interrupted write left beside these paths.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    directories = sorted({tuple(path.split("/")[:-1]) for path in paths})
-    with files.walking(root) as walk:
-        for parts in directories:
-            try:
-                directory = walk.at(parts)
-            except OSError as error:
-                if error.errno in _ABSENT:
-                    continue
-                raise
-            for name in os.listdir(directory):
-                if name.startswith(files.TEMPORARY):
-                    files.remove_at(directory, name)
 
 
 def _place(path: str) -> tuple[str, str]:

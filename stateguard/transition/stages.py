@@ -11,9 +11,9 @@ from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
 from stateguard.host import threads
 from stateguard.live.ground import bring_back, set_aside
-from stateguard.live.replaced import Replaced
+from stateguard.live.replaced import Replaced, sweep
 from stateguard.live.scan import Scanner
-from stateguard.live.write import make_equal, sweep
+from stateguard.live.write import make_equal
 from stateguard.model.agent import AgentSpec
 from stateguard.model.graph import layers, stop_batches
 from stateguard.model.policy import System
@@ -129,7 +129,7 @@ class Stages:
             self._parts.hold()
         self._replaced.wait()
         if step.name is StepName.CONVERSATIONS:
-            sweep(self._parts.live, paths)  # recovery has swept all others: those are in the plan
+            sweep(self._parts.live, paths)  # of all other steps this is done with the replaced files, behind them
         moved = [(path, name) for path, name in plan.aside if any(f"{p}/".startswith(f"{path}/") for p in paths)]
         if step.direction is Direction.FORWARD:
             self._require_free(w for w in mine if w.path not in {path for path, _ in moved})

@@ -16,8 +16,9 @@ from stateguard.config.defaults import default_policy
 from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
 from stateguard.host import files
+from stateguard.live.replaced import sweep
 from stateguard.live.scan import Scanner
-from stateguard.live.write import make_equal, sweep
+from stateguard.live.write import make_equal
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry, compare
 
 RULES = PathRules(default_policy())

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -181,6 +182,7 @@ class Setting:
 
 def everything(live: Path, *, but: tuple[str, ...] = UNCOUNTED) -> dict[str, tuple[int, bytes]]:
     """Return permission bits and bytes (or the target) of every file and link of a live directory."""
+    temporary(live)
     found = {}
     for path in sorted(live.rglob("*")):
         name = path.relative_to(live).as_posix()
@@ -192,8 +194,18 @@ def everything(live: Path, *, but: tuple[str, ...] = UNCOUNTED) -> dict[str, tup
 
 
 def leftovers(home: Home) -> list[str]:
-    """Return the temporary files that lie about in the live directory and the home."""
-    return [str(path) for path in home.root.rglob(".stateguard-tmp-*")]
+    """Return the temporary files that lie about in the live directory and the home, and do not go by themselves."""
+    return temporary(home.root)
+
+
+def temporary(root: Path) -> list[str]:
+    """Return the temporary files below a directory; replaced files are given the moment in which they are removed."""
+    give_up_at = time.monotonic() + 2.0
+    while found := [str(path) for path in root.rglob(".stateguard-tmp-*")]:
+        if time.monotonic() > give_up_at:
+            break
+        time.sleep(0.005)
+    return found
 
 
 def audit_problems(guard: Guard) -> tuple[str, ...]:
