@@ -12,6 +12,7 @@ from benchmarks.places import Pair, Scene
 from benchmarks.timing import Method, Row, interleaved, say, timed
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.rollback import roll_back
+from stateguard.guard.view import drift_now
 from stateguard.host.home import Home
 from stateguard.live.watch import Watcher
 from stateguard.model.tree import blob_id
@@ -36,6 +37,7 @@ def rows(scene: Scene, pair: Pair, rounds: int) -> Iterator[Row]:
     watcher.start()
     guard.tracked.believe(watcher)
     try:
+        yield from _drift(scene, guard, rounds)
         yield from _snapshots(scene, guard, rounds)
         yield from _signatures(scene, guard, int(number), 4 * rounds)
     finally:
@@ -146,6 +148,36 @@ def _snapshots(scene: Scene, guard: Guard, rounds: int) -> Iterator[Row]:
             "fingerprint after a change (in process)", scene.files, changed, took["printing"], peer, took[name], most
         )
     mine.restore()
+
+
+def _drift(scene: Scene, guard: Guard, rounds: int) -> Iterator[Row]:
+    """Write one file by hand and ask at once what drifted; beside the copy in which git was asked before."""
+    path = next(p for p in scene.base if p.startswith("data/"))
+    live, copy = scene.guarded.live, scene.root / "status"
+    numbers = iter(range(1_000_000))
+
+    def written(root: Path) -> None:
+        (root / path).write_bytes(b"somebody wrote here: %d\n" % next(numbers))
+
+    def ours() -> float:
+        written(live)
+        found: list[str] = []
+        took = timed(lambda: found.extend(one.path for one in drift_now(guard)))
+        if found != [path]:
+            raise tree.WrongTreeError(f"drift is {found}")
+        return took
+
+    def theirs() -> float:
+        written(copy)
+        found: list[str] = []
+        took = timed(lambda: found.append(run("git", "status", "--porcelain", cwd=copy)))
+        if found != [f" M {path}\n"]:
+            raise tree.WrongTreeError(f"git status is {found}")
+        return took
+
+    took = interleaved({"ours": ours, "theirs": theirs}, 2 * rounds)
+    (live / path).write_bytes(scene.base[path].content())
+    yield Row("drift answer (in process)", scene.files, 1, took["ours"], "`git status`", took["theirs"])
 
 
 def _signatures(scene: Scene, guard: Guard, number: int, rounds: int) -> Iterator[Row]:

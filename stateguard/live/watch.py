@@ -48,7 +48,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]
 _BETWEEN_RESTARTS_SECONDS = 1.0
 _LONG_SECONDS = 3600.0
-_HOLD_SECONDS = 0.25
+_HOLD_SECONDS = 1.0
 _SETTLE_SECONDS = 0.5
 """So long an event may be on its way; then the watcher is taken as one that misses some."""
 

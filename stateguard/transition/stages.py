@@ -29,7 +29,7 @@ from stateguard.transition.journal import Operation
 from stateguard.transition.plan import WRITE_STAGES, in_step
 from stateguard.transition.validate import Watch, watching
 
-_MOST_HELD = 1000
+_MOST_HELD = 1500
 """The events of so many written paths can wait in the kernel, which keeps some 16,000."""
 _AT_ONCE = 16
 """So many agents are stopped at once at most."""
