@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.timing import Row
 
-CURVE = "rollback, with emergency backup and cleanup"
+CURVE = "rollback, with emergency backup, until the answer"
 """The work of the rows that the plot shows, one size each."""
 _CHANGED = 10
 _WIDE, _HIGH, _EDGE = 640, 360, 60
