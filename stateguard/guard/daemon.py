@@ -28,6 +28,7 @@ from stateguard.host.clock import boot_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.host.logs import failure, log, to_stderr, warn
+from stateguard.host.memory import give_back
 from stateguard.host.process import ancestors, session_of
 from stateguard.host.space import keep_reserve
 from stateguard.live.lock import claim
@@ -36,6 +37,7 @@ from stateguard.mirror.keeper import Keeper
 from stateguard.model.transition import Step
 from stateguard.transition.journal import Operation
 
+_TIDY_EVERY_SECONDS = 10.0
 _PATIENCE_SECONDS = 60.0
 _AFTER_FAULT_SECONDS = 1.0
 _HANGING_SECONDS = 120.0
@@ -91,6 +93,7 @@ class Daemon:
         """Work with this guard."""
         self._guard = guard
         self._stop = threading.Event()
+        self._tidied_at = 0.0
         self._watchdog = Watchdog()
         self._tender = LogTender(guard.home.logs, lambda: guard.settings)
         self._applies = Applies(guard)
@@ -156,6 +159,13 @@ class Daemon:
                 return
             if woken or worked or boot_seconds() >= next_turn:
                 next_turn = boot_seconds() + self._turn()
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """Give memory back now and then, when nobody waits."""
+        if boot_seconds() > self._tidied_at + _TIDY_EVERY_SECONDS and not self.worker.waiting:
+            give_back()
+            self._tidied_at = boot_seconds()
 
     def _turn(self) -> float:
         """One cycle; a fault in it never silences the monitor."""
