@@ -52,7 +52,7 @@ def spec_digest(spec: AgentSpec) -> str:
 class Registry:
     """The record in one file. Not safe for threads: its owner holds a lock.
 
-    A disk that refuses to keep it is logged, not raised: the agents run, and are found in /proc without it.
+    A disk that refuses twice to keep it is logged, not raised: the agents run, and are found in /proc without it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,10 +82,14 @@ class Registry:
     def _save(self, entries: dict[str, Entry]) -> None:
         self._entries = entries
         document = {"version": _VERSION, "agents": [asdict(entry) for _, entry in sorted(entries.items())]}
-        try:
-            files.replace(self._path, json.dumps(document, indent=1).encode())
-        except OSError as error:
-            warn("the record of running agents could not be written", path=str(self._path), error=str(error))
+        for last in (False, True):
+            try:
+                files.replace(self._path, json.dumps(document, indent=1).encode())
+            except OSError as error:
+                if last:
+                    warn("the record of running agents could not be written", path=str(self._path), error=str(error))
+                continue
+            return
 
 
 def _read(path: Path) -> dict[str, Entry]:
