@@ -8,6 +8,7 @@ import select
 import threading
 from collections.abc import Callable, Iterable
 
+from stateguard.host import threads
 from stateguard.host.clock import boot_seconds
 
 
@@ -29,7 +30,7 @@ class Watch:
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="agents", daemon=True)
-        self._thread.start()
+        threads.begin(self._thread)
 
     def wake(self) -> None:
         """Make the thread ask anew what to wait for."""

@@ -29,6 +29,7 @@ from stateguard.guard.client import socket_address
 from stateguard.guard.commands.desk import Desk
 from stateguard.guard.commands.table import COMMANDS
 from stateguard.guard.worker import Job, Voice, Work, Worker
+from stateguard.host import threads
 
 _READY_SECONDS = 10.0
 
@@ -133,7 +134,7 @@ class Server:
             os.umask(before)
         listening.listen(128)
         self._socket = listening
-        self._thread.start()
+        threads.begin(self._thread)
 
     def stop(self) -> None:
         """Stop serving and remove the socket."""

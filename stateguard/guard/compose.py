@@ -210,8 +210,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         tracked.hold,
     )  # fmt: skip
     operations = Operations(books, preparation, Engine(journal, Stages(parts), announce, footing), footing)
-    pinned = load_pinned(home.trust)
-    people = People(home.trust, home.keys / "gnupg", database, audit)
+    pinned, people = load_pinned(home.trust), People(home.trust, home.keys / "gnupg", database, audit)
     baselines = Baselines(Places(repository, captured, identity, database), audit, pinned, signing.key, people)
     reporter, carrier = Reporter(books, store, prober), Carrier(operations, store)
     return Guard(

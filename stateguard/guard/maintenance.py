@@ -14,6 +14,7 @@ from typing import Any
 from stateguard.errors import StateguardError, StorageError
 from stateguard.guard.compose import Guard
 from stateguard.guard.retention import hold_marked, let_go
+from stateguard.host import threads
 from stateguard.host.clock import boot_seconds, moment, now_text
 from stateguard.host.command import Cancel
 from stateguard.host.logs import failure, log
@@ -71,7 +72,7 @@ class Maintenance:
 
     def start(self) -> None:
         """Begin to look now and then whether there is something to do."""
-        self._thread.start()
+        threads.begin(self._thread)
 
     def stop(self) -> None:
         """End, with whatever git does."""

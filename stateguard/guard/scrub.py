@@ -8,6 +8,7 @@ from heapq import merge
 
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
+from stateguard.host import threads
 from stateguard.host.clock import boot_seconds, thread_seconds
 from stateguard.host.logs import failure, log, warn
 
@@ -53,7 +54,7 @@ class Scrub:
 
     def start(self) -> None:
         """Begin with the first round."""
-        self._thread.start()
+        threads.begin(self._thread)
 
     def stop(self) -> None:
         """End, in the midst of a round if need be."""

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 
+from stateguard.host import threads
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import log, warn
 
@@ -33,7 +34,7 @@ class Watchdog:
     def start(self) -> None:
         """Begin, if systemd watches."""
         if self._every > 0:
-            self._thread.start()
+            threads.begin(self._thread)
 
     def stop(self) -> None:
         """Fall silent for good."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from stateguard.errors import AgentsError
 from stateguard.host.logs import failure
 
 _Item = TypeVar("_Item")
@@ -32,3 +34,19 @@ def each(work: Callable[[_Item], _Result], items: Sequence[_Item], most: int, na
             raise
         failure("no thread could be started; one after the other", work=name)
         return [work(item) for item in items]
+
+
+def begin(thread: threading.Thread) -> None:
+    """Start a thread that the guard cannot do without.
+
+    Raises:
+        AgentsError: the host allows no thread more.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if str(error) != NO_THREAD:
+            raise
+        message = f"the host lets this process start no thread more ({thread.name})"
+        hint = "raise its limit (ulimit -u, TasksMax of its unit), or end what uses it up; then try again"
+        raise AgentsError(message, next_step=hint) from error

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from stateguard.errors import StateguardError
+from stateguard.host import threads
 from stateguard.host.clock import moment
 from stateguard.host.logs import failure
 from stateguard.mirror.cadence import check_due_seconds, wait_seconds
@@ -58,7 +59,7 @@ class _Line:
         self._stopped = False
         self._sent: dict[str, str] | None = None
         self._thread = threading.Thread(target=self._run, name=f"mirror {spec.name}", daemon=True)
-        self._thread.start()
+        threads.begin(self._thread)
 
     def nudge(self) -> None:
         self._nudged.set()

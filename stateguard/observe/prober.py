@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from stateguard.host import threads
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import failure
 from stateguard.host.threads import NO_THREAD
@@ -79,7 +80,7 @@ class Prober:
         self._closed = False
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="probe")
         self._thread = threading.Thread(target=self._schedule, name="probes", daemon=True)
-        self._thread.start()
+        threads.begin(self._thread)
 
     def configure(self, probes: Iterable[Probe]) -> None:
         """Set the probes; equal ones keep what is known of them, new and changed ones begin."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stateguard.host.threads import NO_THREAD, each
+from stateguard.errors import AgentsError
+from stateguard.host.threads import NO_THREAD, begin, each
 
 
 @pytest.fixture
@@ -31,6 +32,12 @@ def test_without_threads_they_are_done_one_after_the_other(no_threads: None) -> 
     with pytest.raises(RuntimeError, match=NO_THREAD):
         threading.Thread(target=print).start()
     assert each(lambda n: n + 1, [1, 2, 3], 3, "more") == [2, 3, 4]
+
+
+def test_a_guard_that_may_start_no_thread_says_so(no_threads: None) -> None:
+    del no_threads
+    with pytest.raises(AgentsError, match=r"no thread more \(probes\)"):
+        begin(threading.Thread(target=print, name="probes"))
 
 
 def test_what_the_work_raises_is_raised() -> None:
