@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ TEMPORARY = ".stateguard-tmp-"
 """Prefix of every temporary name; whoever finds one after a crash may delete it."""
 
 _NAME_BYTES = 240
+_DIGEST_DIGITS = 32
 
 _EXCHANGE = 2
 """RENAME_EXCHANGE of renameat2(2)."""
@@ -140,9 +143,7 @@ def write_beside(
     Raises:
         OSError: the disk refused; nothing is left of it.
     """
-    temporary = _temporary(name)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=directory)
+    temporary = _free_temporary(directory, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
     try:
@@ -169,9 +170,7 @@ def link_beside(directory: int, name: str, target: str) -> str:
     Raises:
         OSError: the disk refused.
     """
-    temporary = _temporary(name)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=directory)
+    temporary = _free_temporary(directory, name)
     faults.point("files.write")
     os.symlink(target, temporary, dir_fd=directory)
     return temporary
@@ -298,9 +297,28 @@ def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
         replace_at(directory, path.name, content, mode)
 
 
+def _free_temporary(directory: int, name: str) -> str:
+    """Return a name for the file beside a target at which nothing lies: what an interrupted write left there goes."""
+    temporary = _temporary(name)
+    try:
+        os.unlink(temporary, dir_fd=directory)
+    except FileNotFoundError:
+        pass
+    except IsADirectoryError:  # somebody made it: it must not keep the target from being written
+        return TEMPORARY + secrets.token_hex()
+    return temporary
+
+
 def _temporary(name: str) -> str:
-    """Name the file beside a target, cut to what a file system takes: 255 bytes, not characters."""
-    return os.fsdecode(os.fsencode(TEMPORARY + name)[:_NAME_BYTES])
+    """Name the file beside a target, cut to what a file system takes: 255 bytes, not characters.
+
+    Names that are cut carry a digest: several of one beginning may be written at once.
+    """
+    whole = os.fsencode(TEMPORARY + name)
+    if len(whole) <= _NAME_BYTES:
+        return TEMPORARY + name
+    digest = hashlib.sha256(whole).hexdigest()[:_DIGEST_DIGITS]
+    return os.fsdecode(whole[: _NAME_BYTES - _DIGEST_DIGITS]) + digest
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

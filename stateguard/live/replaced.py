@@ -6,6 +6,7 @@ agent that starts must not find them.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -81,7 +82,8 @@ def sweep(root: Path, paths: Iterable[str]) -> None:
                 raise
             for name in os.listdir(directory):
                 if name.startswith(files.TEMPORARY):
-                    files.remove_at(directory, name)
+                    with contextlib.suppress(IsADirectoryError):  # a directory is none of ours
+                        files.remove_at(directory, name)
 
 
 def _remove(root: Path, old: Sequence[Beside], written: Sequence[str]) -> None:
@@ -89,7 +91,15 @@ def _remove(root: Path, old: Sequence[Beside], written: Sequence[str]) -> None:
         with files.walking(root) as walk:
             for one in old:
                 faults.point("live.replaced")
-                files.remove_at(walk.at(tuple(one.path.split("/")[:-1])), one.temporary, sync=False)
+                _remove_one(walk, one)
         sweep(root, written)
     except OSError:
         failure("replaced files could not be removed; they are swept away by the next recovery", files=len(old))
+
+
+def _remove_one(walk: files.Walk, one: Beside) -> None:
+    try:
+        files.remove_at(walk.at(tuple(one.path.split("/")[:-1])), one.temporary, sync=False)
+    except OSError as error:
+        if error.errno not in _ABSENT:  # somebody removed its directory, or moved it away: the others still go
+            raise

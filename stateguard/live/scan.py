@@ -13,6 +13,7 @@ from pathlib import Path
 from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import wall_seconds
+from stateguard.host.logs import warn
 from stateguard.live import database
 from stateguard.live.seen import Seen
 from stateguard.model.ceiling import Over, beyond
@@ -26,6 +27,9 @@ Store = Callable[[bytes], str]
 _LOG = "-wal"
 """Where a SQLite database may change while its own file does not."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_UNREACHABLE = (*_ABSENT, errno.ENAMETOOLONG)
+_DEEPEST = 500
+"""No push has paths with more directories: agents must not make a tree that cannot be gone through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Scanner:
         """``rules`` say which paths are captured: those are read as :func:`settled` has it."""
         self.root, self.rules = root, rules
         self._seen = Seen()
+        self._told_too_deep = False
 
     def observe(self, paths: Iterable[str]) -> dict[str, Entry]:
         """Return what lies at these paths now; a path with nothing is left out.
@@ -145,17 +150,30 @@ class Scanner:
             relative = os.path.relpath(directory, self.root)
             lead = "" if relative == "." else relative + "/"
             names[:] = [n for n in names if not self.rules.ignored(f"{lead}{n}/") and not n.startswith(files.TEMPORARY)]
+            if names and lead.count("/") >= _DEEPEST:
+                self._say_too_deep(lead)
+                names.clear()
             links = [n for n in names if os.path.islink(os.path.join(directory, n))]
-            for name in (*filenames, *links):
-                path = lead + name
-                if name.startswith(files.TEMPORARY) or not _is_text(path):
-                    continue
-                try:
-                    found = os.lstat(os.path.join(directory, name))
-                except FileNotFoundError:
-                    continue
-                if stat.S_ISREG(found.st_mode) or (stat.S_ISLNK(found.st_mode) and not self.rules.captured(path)):
-                    yield path, found
+            yield from self._files(directory, lead, (*filenames, *links))
+
+    def _files(self, directory: str, lead: str, names: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
+        for name in names:
+            path = lead + name
+            if name.startswith(files.TEMPORARY) or not _is_text(path):
+                continue
+            try:
+                found = os.lstat(os.path.join(directory, name))
+            except OSError as error:
+                if error.errno not in _UNREACHABLE:
+                    raise
+                continue
+            if stat.S_ISREG(found.st_mode) or (stat.S_ISLNK(found.st_mode) and not self.rules.captured(path)):
+                yield path, found
+
+    def _say_too_deep(self, lead: str) -> None:
+        if not self._told_too_deep:
+            warn("what lies deeper than so many directories is left out", most=_DEEPEST, below=lead.partition("/")[0])
+        self._told_too_deep = True
 
     def _look(self, paths: Iterable[str], store: Store | None, has: Callable[[str], bool] | None) -> dict[str, Entry]:
         found: dict[str, Entry] = {}

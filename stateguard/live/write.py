@@ -150,12 +150,19 @@ class _Writing:
             database.forget_logs(directory, name)
         faults.point("files.rename")
         if one.replaces and files.exchange_at(directory, one.temporary, name):
-            self.old.append(Beside(one.path, one.temporary))
+            self._take_out(directory, one, name)
         else:
             os.rename(one.temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         if not self._together:
             os.fsync(directory)
         faults.point("files.renamed")
+
+    def _take_out(self, directory: int, one: _Ready, name: str) -> None:
+        """Note what a new file changed places with; a directory that came meanwhile gets its place back."""
+        if stat.S_ISDIR(os.lstat(one.temporary, dir_fd=directory).st_mode):
+            files.exchange_at(directory, one.temporary, name)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        self.old.append(Beside(one.path, one.temporary))
 
     def _forget(self, *every: Beside) -> None:
         for one in every:

@@ -254,7 +254,14 @@ def changes_by_directory(changes: Mapping[str, Entry | None]) -> Node:
 
 
 def _holds_something(node: Node) -> bool:
-    return any(_holds_something(value) if isinstance(value, dict) else value is not None for value in node.values())
+    todo = [node]
+    while todo:
+        for value in todo.pop().values():
+            if isinstance(value, dict):
+                todo.append(value)
+            elif value is not None:
+                return True
+    return False
 
 
 def _nothing(_tree: str) -> Rows:

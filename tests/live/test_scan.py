@@ -4,6 +4,7 @@ import mmap
 import os
 import socket
 import sqlite3
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -320,3 +321,22 @@ class TestSqlite:
         content = b"SQLite format 3\0" + b"x" * 100
         write(root, "config/x.db", content)
         assert scanner.observe(["config/x.db"])["config/x.db"].id == blob_id(content)
+
+
+def test_a_tree_that_is_too_deep_is_left_out_and_hides_nothing_else(scanner: Scanner, root: Path) -> None:
+    (root / "conversations").mkdir()
+    (root / "conversations/a.jsonl").write_text("{}\n")
+    for name, depth in (("d", 1200), ("n" * 250, 20)):
+        directory = os.open(root / "conversations", os.O_RDONLY)
+        for _ in range(depth):
+            os.mkdir(name, dir_fd=directory)
+            below = os.open(name, os.O_RDONLY, dir_fd=directory)
+            os.close(directory)
+            directory = below
+            os.close(os.open("f" * 250, os.O_CREAT, dir_fd=directory))
+        os.close(directory)
+    paths = scanner.captured().paths
+    assert "conversations/a.jsonl" in paths
+    assert 400 < max(path.count("/") for path in paths) < 600
+    assert scanner.observe(paths).keys() == set(paths)
+    subprocess.run(["rm", "-rf", root / "conversations"], check=True)  # shutil would not come back from such a depth

@@ -41,6 +41,11 @@ class TestAgreement:
         paths = stock.put(repository, {"a": (REGULAR, b"x"), "a.b": (REGULAR, b"x"), "a0/c": (REGULAR, b"x")})
         assert trees.build(repository, paths) == stock.write_tree(repository.path, paths)
 
+    def test_a_file_in_place_of_a_very_deep_directory(self, repository: Repository) -> None:
+        deep = "/".join("a" * 512)
+        base = trees.build(repository, {deep: X})
+        assert trees.updated(repository, base, {deep: None, "a": X}, trees.tree_id_of) == trees.tree_id({"a": X})
+
     @given(st.binary())
     def test_blob_ids_are_git_s(self, shared: Repository, content: bytes) -> None:
         assert blob_id(content) == shared.write(ObjectType.BLOB, content)
