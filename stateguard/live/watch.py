@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
-from watchdog.observers.inotify_c import InotifyEvent, InotifyFD
+from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from stateguard.config.sections import PathRules
@@ -54,7 +55,8 @@ _SETTLE_SECONDS = 0.5
 
 InotifyMoveEventGrouper.delay = 0.002
 # Watchdog waits so long, with all events behind it, when it has read the first half of a rename and not yet the other.
-# It is half a second by default, and taken in full however soon the other half comes. A half alone is told as well.
+# It is half a second by default, and taken in full however soon the other half comes. A half alone is told as well;
+# where that is one of a directory, everything is looked at.
 
 Touched = Callable[[frozenset[str]], None]
 """Is told which paths were touched; none means that any may have been."""
@@ -226,15 +228,68 @@ class EventQueue(InotifyFD):
         """``lost`` is told why something was missed; no event passes while the gate is shut."""
         super().__init__()
         self._lost, self._gate = lost, gate
+        self._half: tuple[int, float] | None = None
+        self._moved = False
+
+    def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
+        """Watch a path."""
+        return super().add_callback(path, mask, _Outlived(callback, self._unknown), id_)
 
     def handle_event(self, event: InotifyEvent) -> None:
         """Pass one event on."""
-        self._gate.passing()
+        if self._half is None:  # the other half of a rename is not kept waiting
+            self._gate.passing()
         if event.is_queue_overflow:
             self._lost("the kernel's queue of events overflowed")
             return
+        began = time.monotonic()
         try:
             super().handle_event(event)
         except Exception:  # noqa: BLE001 - whatever watchdog met, we have to go on watching
             failure("the watcher of the live directory met an error")
             self._lost("watchdog met an error")
+        if not self._follows(event, began):
+            self._lost("watchdog may take a directory for another one since one was moved")
+
+    def _unknown(self, error: KeyError) -> None:
+        if not self._closed:
+            self._lost(f"watchdog did not know the directory {error}")
+
+    def _follows(self, event: InotifyEvent, began: float) -> bool:
+        """Say whether watchdog knows where the directories are that it watches, after an event.
+
+        It moves its watches where both halves of a rename come one after the other, before its delay is over. Else they
+        keep their old paths, and are taken along when another directory of that path moves. Two renames at once may be
+        an exchange of two directories, which it cannot follow.
+        """
+        half, moved = self._half, self._moved
+        self._half, self._moved = None, False
+        is_first, is_second = (event.is_directory and it for it in (event.is_moved_from, event.is_moved_to))
+        if is_first:
+            self._half = (event.cookie, began)
+            return half is None and not moved
+        if half is None:
+            return True
+        self._moved = is_second and event.cookie == half[0]
+        return self._moved and time.monotonic() < half[1] + InotifyMoveEventGrouper.delay
+
+
+class _Outlived(WatchCallback):
+    """What watchdog does with the events of one path; it can be ended after it lost track of where its watches are."""
+
+    __slots__ = ("_callback", "_unknown")
+
+    def __init__(self, callback: WatchCallback, unknown: Callable[[KeyError], None]) -> None:
+        self._callback, self._unknown = callback, unknown
+
+    def on_event(self, event: InotifyEvent) -> None:
+        self._callback.on_event(event)
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        try:
+            self._callback.on_watch_deleted(wd)
+        except KeyError as error:  # the watch is gone all the same
+            self._unknown(error)
+
+    def on_queue_overflow(self) -> None:
+        self._callback.on_queue_overflow()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, WatchCallback
+from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from helpers import eventually, stands_still
 from stateguard.config.sections import PathRules
@@ -208,6 +210,40 @@ class TestStartsAnew:
         self.tend(seen)
         self.sees_again(root, seen)
         assert "missed" not in seen.paths
+
+    def test_when_a_directory_was_moved_away(self, root: Path, seen: Seen, tmp_path: Path) -> None:
+        (root / "agents/a").rename(tmp_path / "away")
+        seen.settle()
+        assert "" in seen.all()
+        self.tend(seen)
+        self.sees_again(root, seen)
+
+    def test_when_two_directories_changed_places(self, root: Path, seen: Seen) -> None:
+        (root / "agents/b").mkdir()
+        seen.settle()
+        with files.open_root(root / "agents") as directory:
+            assert files.exchange_at(directory, "a", "b")
+        seen.settle()
+        assert "" in seen.all()
+        self.tend(seen)
+        seen.paths.clear()
+        (root / "agents/b/prompt.md").write_text("two")
+        seen.sees("agents/b/prompt.md")
+
+    def test_when_the_halves_of_a_rename_come_late(self) -> None:
+        lost: list[str] = []
+        queue = EventQueue(lost.append, Gate())
+        first, second = (
+            InotifyEvent(1, mask | InotifyConstants.IN_ISDIR, 7, b"a")
+            for mask in (InotifyConstants.IN_MOVED_FROM, InotifyConstants.IN_MOVED_TO)
+        )
+        try:
+            queue.handle_event(first)
+            time.sleep(2 * InotifyMoveEventGrouper.delay)
+            queue.handle_event(second)
+        finally:
+            queue.close()
+        assert len(lost) == 1
 
     def test_what_watchdog_stumbles_over_does_not_end_it(self, root: Path) -> None:
         class Stumbles(WatchCallback):
