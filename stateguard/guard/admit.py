@@ -132,10 +132,11 @@ _OWNS_NOTHING = Policy(())
 def judge_commit(guard: Guard, repository: Repository, commit: str, *, pushed: bool = True) -> Verdict:
     """Judge the tree of a commit by what it changes on main, under the policy in force there.
 
-    What was not ``pushed`` may differ in what the running system owns, and is judged whole where main cannot be read.
+    What was not ``pushed`` may differ in what the running system owns, and is judged whole where main cannot be read,
+    or where it is main itself: somebody may have moved that past the guard.
     """
-    verdict = Verdict((), None, ())
-    for head in (guard.main,) if pushed else (guard.main, ""):
+    verdict, main = Verdict((), None, ()), guard.main
+    for head in (main,) if pushed else ("" if main == commit else main, ""):
         try:
             before = _tree(repository, head) if head else None
             policy = guard.books.declared.system(head).policy if pushed else _OWNS_NOTHING

@@ -61,6 +61,7 @@ def test_a_commit_that_nobody_pushed_is_judged_by_what_it_changes_or_else_whole(
         fine = committed(repository, {**files, "b": b"", "conversations/b.jsonl": b""})
         assert [p.code for p in judge_commit(guard, repository, changed).problems] == ["captured-path"]
         assert judge_commit(guard, repository, changed, pushed=False).admitted
+        assert [p.path for p in judge_commit(guard, repository, main, pushed=False).problems] == ["-old"]
         lost = repository.commit(main).tree
         (repository.path / "objects" / lost[:2] / lost[2:]).unlink()
         repository.renew()
