@@ -109,7 +109,7 @@ class Watcher(FileSystemEventHandler):
             self._gate.open()
             self._answered.clear()
             try:
-                os.utime(self._cookie)
+                os.utime(self._cookie, follow_symlinks=False)  # an agent may have put a link there
             except OSError:
                 return None
             return run if self._answered.wait(_SETTLE_SECONDS) and self._sees(run) else None

@@ -21,6 +21,7 @@ from helpers import eventually, stands_still
 from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.live.gate import Gate
+from stateguard.live.lock import NAME as LOCK
 from stateguard.live.watch import EventQueue, Watcher
 from stateguard.live.write import make_equal
 from stateguard.model.policy import Policy
@@ -114,6 +115,17 @@ class TestSees:
             made.sees("f")
         finally:
             made.watcher.stop()
+
+
+class TestSettles:
+    def test_a_link_in_place_of_the_lock_leads_nowhere(self, root: Path, seen: Seen, tmp_path: Path) -> None:
+        other = tmp_path / "other"
+        other.touch()
+        os.utime(other, (1, 1))
+        (root / LOCK).unlink(missing_ok=True)
+        (root / LOCK).symlink_to(other)
+        assert seen.watcher.settled() is not None
+        assert other.stat().st_mtime == 1
 
 
 class TestLeavesOut:
