@@ -301,9 +301,8 @@ def _free_temporary(directory: int, name: str) -> str:
     """Return a name for the file beside a target at which nothing lies: what an interrupted write left there goes."""
     temporary = _temporary(name)
     try:
-        os.unlink(temporary, dir_fd=directory)
-    except FileNotFoundError:
-        pass
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=directory)
     except IsADirectoryError:  # somebody made it: it must not keep the target from being written
         return TEMPORARY + secrets.token_hex()
     return temporary
