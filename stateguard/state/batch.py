@@ -72,18 +72,20 @@ class Batch:
 
 
 def forget_unfinished(repository: Path) -> int:
-    """Remove what an interrupted :meth:`Batch.flush` left; returns how many files that were.
+    """Remove what an interrupted :meth:`Batch.flush`, or a trial of the disk, left; returns how many files that were.
 
     Raises:
         OSError: the disk refused.
     """
-    directory = repository / "objects/pack"
-    left = [path.name for path in directory.glob(f"{files.TEMPORARY}*")]
-    if left:
-        with files.open_root(directory) as opened:
-            for name in left:
-                files.remove_at(opened, name)
-    return len(left)
+    forgotten = 0
+    for directory in (repository / place for place in ("objects/pack", "objects", "refs")):
+        left = [path.name for path in directory.glob(f"{files.TEMPORARY}*")]
+        if left:
+            with files.open_root(directory) as opened:
+                for name in left:
+                    files.remove_at(opened, name)
+        forgotten += len(left)
+    return forgotten
 
 
 def _write_pack(directory: Path, objects: dict[str, tuple[ObjectType, bytes]]) -> None:

@@ -58,6 +58,7 @@ def test_results_are_gone_on_with_where_they_were_cut_short(tmp_path: Path) -> N
         (ERRNO, "errno/apply/call=file:900:short/1"),
         (ERRNO, "errno/failing/call=clone3:4:EMFILE/1"),
         (SYSCALL, "syscall/apply/call=renameat:3:kill/1"),
+        (SYSCALL, "syscall/rollback/call=unlink:2:kill/1"),
         (SYSCALL, "syscall/failing/call=git.openat:1:killboth:1/1"),
     ],
 )
