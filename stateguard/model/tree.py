@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,9 +40,9 @@ class Nested(Mapping[str, Entry]):
 
     __slots__ = ()
 
+    @abstractmethod
     def below(self, path: str) -> Iterator[tuple[str, Entry]]:
         """Yield what lies at a path, and all below it, sorted; an empty text is the root."""
-        raise NotImplementedError
 
 
 def below(paths: PathMap, path: str) -> Iterable[str]:

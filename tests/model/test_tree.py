@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -9,7 +11,9 @@ from stateguard.model.tree import (
     Drift,
     DriftKind,
     Entry,
+    Nested,
     Stage,
+    below,
     compare,
     drift,
     parents,
@@ -111,3 +115,28 @@ def test_the_place_of_a_summary_holds_every_path(paths: list[str]) -> None:
     words = summary(paths)
     place = words.partition(" in ")[2]
     assert all(path.startswith(f"{place}/") for path in paths) if place else words.startswith(str(len(paths)))
+
+
+class Directories(Nested):
+    """A map of its own that says what lies below a path by itself."""
+
+    def __init__(self, paths: dict[str, Entry]) -> None:
+        self.paths = paths
+
+    def __getitem__(self, path: str) -> Entry:
+        return self.paths[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def below(self, path: str) -> Iterator[tuple[str, Entry]]:
+        return ((p, e) for p, e in sorted(self.items()) if p == path or p.startswith(f"{path}/"))
+
+
+@given(MAPS, st.sampled_from(["a", "c", "c/d", "elsewhere"]))
+def test_what_lies_below_is_the_same_however_a_map_knows_it(paths: dict[str, Entry], place: str) -> None:
+    assert set(below(paths, place)) == set(below(Directories(paths), place))
+    assert all(path == place or path.startswith(place + "/") for path in below(paths, place))
