@@ -22,6 +22,7 @@ from stateguard.host.process import (
     descendants,
     group_members,
     group_of,
+    identify,
     signal_group,
     signal_process,
 )
@@ -117,8 +118,12 @@ def tell(process: ProcessIdentity, name: str) -> bool:
 
 
 def remains(leader: ProcessIdentity) -> bool:
-    """Say whether anything lives of the group that a process leads, or led until a moment ago."""
-    return alive(leader) or _group_lives(leader.pid)
+    """Say whether anything lives of the group that a process leads, or led.
+
+    While anything lives of it the kernel gives its number to nobody else: where a stranger has it, all is gone.
+    """
+    now = identify(leader.pid)
+    return now == leader or (now is None and _group_lives(leader.pid))
 
 
 def _group_lives(group: int) -> bool:

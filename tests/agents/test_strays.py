@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
 from agents.setting import Setting, shell
 from helpers import eventually
+from stateguard.agents.ending import end, remains
 from stateguard.agents.process import ProcessRuntime
-from stateguard.host.process import identify
+from stateguard.host.process import ProcessIdentity, identify
+from stateguard.model.agent import StopPolicy
 
 WORKS = "echo $$ > stray.tmp; mv stray.tmp stray; while :; do sleep 600; done"
 DIES = "until [ -e stray ]; do sleep 0.01; done; exit 1"  # not before it has left: the rest of a group dies with it
@@ -41,3 +44,16 @@ def test_what_a_dead_agent_left_behind_is_ended_when_it_is_stopped(runtime: Proc
     assert identify(pid)
     assert runtime.stop("a")
     assert identify(pid) is None
+
+
+def test_a_stranger_that_got_the_number_of_a_dead_agent_is_left_alone() -> None:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
+        try:
+            identity = identify(stranger.pid)
+            assert identity
+            dead = ProcessIdentity(stranger.pid, identity.began_ticks - 1)
+            assert not remains(dead)
+            assert end(dead, StopPolicy(grace_period_seconds=0.1))
+            assert identify(stranger.pid) == identity
+        finally:
+            stranger.kill()

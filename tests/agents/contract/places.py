@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
+import psutil
+
 from agents.setting import IGNORES_TERM, Setting
 from helpers import eventually
 from stateguard.agents.choose import make_runtime
@@ -262,8 +264,12 @@ class ScriptInit:
     def stop(self) -> None:
         """Kill what still runs of it."""
         for file in (self.program.parent / "pids").iterdir():
-            with contextlib.suppress(ProcessLookupError, ValueError):
-                os.killpg(int(file.read_text()), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, ValueError, psutil.NoSuchProcess):
+                pid = int(file.read_text())
+                if (
+                    abs(psutil.Process(pid).create_time() - file.stat().st_mtime) < 2.0
+                ):  # else a stranger has its number
+                    os.killpg(pid, signal.SIGKILL)
 
 
 def gone(pid: int) -> bool:
