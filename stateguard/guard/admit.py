@@ -27,6 +27,7 @@ from stateguard.state.repository import Repository
 from stateguard.state.treemap import TreeMap
 from stateguard.text.escape import line
 from stateguard.text.words import count, seconds
+from stateguard.transition.declared import captured_paths
 
 _SHOWN = 20
 
@@ -190,14 +191,13 @@ def withdrawn_as(guard: Guard, repository: Repository, commit: str) -> tuple[str
 
 
 def desired_digest(repository: Repository, tree: str, rules: PathRules) -> str:
-    """Return the id of a tree without its captured paths; only directories that may hold some are read.
+    """Return the id of a tree without its captured paths.
 
     Raises:
         StorageError: an object is missing or a path is no UTF-8.
     """
-    paths = TreeMap(repository, tree)
-    below = (path for root in rules.captured_roots() for path, _ in paths.below(root))
-    return trees.updated(repository, tree, {p: None for p in below if rules.captured(p)}, trees.tree_id_of)
+    without = dict.fromkeys(captured_paths(TreeMap(repository, tree), rules))
+    return trees.updated(repository, tree, without, trees.tree_id_of)
 
 
 def said(lines: Sequence[str]) -> list[str]:

@@ -162,8 +162,7 @@ class Declared:
         rules, paths = self.rules(commit), self.paths(commit)
         like = next((c for c in reversed(self._seeds) if self.rules(c) is rules), None)
         if like is None:
-            every = (pair for root in rules.captured_roots() for pair in paths.below(root))
-            return {path: entry for path, entry in every if rules.captured(path)}
+            return captured_paths(paths, rules)
         found = dict(self._seeds[like])
         for path, (_, entry) in trees.differing(self._repository, self._tree(like), paths.tree).items():
             found.pop(path, None)
@@ -203,6 +202,16 @@ class Declared:
             known = PathRules(policy)
             self._rules = [*self._rules[1 - _KEPT :], (policy, known)]
         return known
+
+
+def captured_paths(paths: TreeMap, rules: PathRules) -> dict[str, Entry]:
+    """Return the captured ones among the paths of a tree; only directories that may hold some are read.
+
+    Raises:
+        StorageError: an object is missing or a path is no UTF-8.
+    """
+    every = (pair for root in rules.captured_roots() for pair in paths.below(root))
+    return {path: entry for path, entry in every if rules.captured(path)}
 
 
 def _some(paths: PathMap, wanted: Iterable[str]) -> dict[str, Entry]:
