@@ -130,17 +130,11 @@ class Drift:
     kind: DriftKind
 
 
-def drift(desired: PathMap, observed: PathMap) -> tuple[Drift, ...]:
-    """Return the desired paths that the live directory holds otherwise, sorted by path.
+def drift_at(path: str, want: Entry, have: Entry | None) -> Drift | None:
+    """Return how what lies at a desired path differs from what is wanted there; None if it does not.
 
     A path that only the live directory has is unmanaged, hence no drift.
     """
-    found = (drift_at(path, desired[path], observed.get(path)) for path in sorted(desired))
-    return tuple(one for one in found if one is not None)
-
-
-def drift_at(path: str, want: Entry, have: Entry | None) -> Drift | None:
-    """Return how what lies at a desired path differs from what is wanted there; None if it does not."""
     if have is None:
         return Drift(path, DriftKind.REMOVED)
     if have.id != want.id or (have.mode == SYMLINK) != (want.mode == SYMLINK):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pygit2.enums import ObjectType
 
+from drifts import drift
 from faults.processes import Note
 from faults.system import BREAKS, CHANGE, MANY
 from stateguard import faults
@@ -16,7 +18,7 @@ from stateguard.guard.compose import Guard
 from stateguard.guard.healing import Healer
 from stateguard.host.clock import now_text
 from stateguard.live.watch import Watcher
-from stateguard.model.tree import REGULAR, SYMLINK, Entry, drift
+from stateguard.model.tree import REGULAR, SYMLINK, Entry
 from stateguard.model.trust import Role
 from stateguard.respond.responder import Back
 from stateguard.respond.withdraw import Target
@@ -78,7 +80,7 @@ def commit(setting: Setting, changes: Mapping[str, str | None]) -> str:
     return repository.write(ObjectType.COMMIT, raw)
 
 
-class Journey:
+class Journey(ABC):
     """A transition that faults strike. Where it ends well is ``ends``: at the old commit's state or the new one's.
 
     ``begins`` says that it does not begin with a recovery, ``signs`` that it makes a baseline.
@@ -86,16 +88,16 @@ class Journey:
 
     ends, begins, signs = "new", True, False
 
+    @abstractmethod
     def prepare(self, setting: Setting) -> str:
         """Bring a home to where the journey begins; returns the commit that it goes to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self, guard: Guard, before: Before, note: Note) -> None:
         """Carry it out, and note what was acknowledged."""
-        raise NotImplementedError
 
-    def goes_on(self, guard: Guard, note: Note) -> None:
-        """Do what a guard at work does after it has recovered; mostly nothing."""
+    def goes_on(self, guard: Guard, note: Note) -> None:  # noqa: B027 - most have nothing to go on with
+        """Do what a guard at work does after it has recovered."""
 
 
 class Apply(Journey):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from drifts import drift
 from helpers import eventually
 from stateguard.config.sections import PathRules
 from stateguard.live.lock import NAME
@@ -15,7 +16,7 @@ from stateguard.live.scan import Scanner
 from stateguard.live.tracked import Tracked
 from stateguard.live.watch import Watcher
 from stateguard.model.policy import Policy
-from stateguard.model.tree import REGULAR, Drift, Entry, blob_id, drift
+from stateguard.model.tree import REGULAR, Drift, Entry, blob_id
 
 RULES = PathRules(Policy(sections=()))
 PATHS = ["a", "b/c", "b/d", "b/e/f", "b-/g", "h"]

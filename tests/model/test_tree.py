@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, strategies as st
 
+from drifts import drift
 from stateguard.model.tree import (
     EXECUTABLE,
     REGULAR,
@@ -15,7 +16,6 @@ from stateguard.model.tree import (
     Stage,
     below,
     compare,
-    drift,
     parents,
     stage_of,
     summary,
