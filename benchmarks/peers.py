@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from benchmarks.commands import missing, run
@@ -47,39 +48,51 @@ class GitCopy:
         return took
 
 
-class Restored:
+class Restored(ABC):
     """A directory into which a tool puts one of two trees back, of which it holds a copy."""
+
+    removes = False
+    """Whether the tool removes what should not be there; else it gets an emptied directory."""
 
     def __init__(self, place: Path, states: list[tuple[Path, Tree]]) -> None:
         """``states`` are two directories with the tree that each holds."""
         self.place, self._states = place, states
         shutil.copytree(states[1][0], place, symlinks=True)
 
+    @abstractmethod
     def prepare(self) -> None:
         """Let the tool take its copies."""
 
     def put_back(self) -> float:
         """Put the other tree back; returns the seconds it took."""
-        number, (source, tree) = 0, self._states[0]
+        source, tree = self._states[0]
         self._states.reverse()
-        took = timed(lambda: self._work(source, number))
+        if not self.removes:
+            shutil.rmtree(self.place)
+            self.place.mkdir()
+        took = timed(lambda: self._work(source))
         check(self.place, tree)
         return took
 
-    def _work(self, source: Path, number: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _work(self, source: Path) -> None:
+        """Put the tree of this directory back."""
 
 
 class Rsync(Restored):
-    """Rsync from a copy."""
+    """Rsync from a copy, which is the directory itself."""
 
-    def _work(self, source: Path, number: int) -> None:
-        del number
+    removes = True
+
+    def prepare(self) -> None:
+        """There is nothing to take."""
+
+    def _work(self, source: Path) -> None:
         run("rsync", "-a", "--delete", f"{source}/", f"{self.place}/")
 
 
 class Restic(Restored):
-    """Restic restore, into an emptied directory."""
+    """Restic restore: this version neither removes nor compares."""
 
     def prepare(self) -> None:
         """Back both trees up."""
@@ -89,19 +102,13 @@ class Restic(Restored):
             argv = ("restic", "backup", "--quiet", "--repo", self._repository, "--tag", source.name, ".")
             run(*argv, cwd=source, extra=_RESTIC)
 
-    def put_back(self) -> float:
-        """Put the other tree back into an emptied directory: this version neither removes nor compares."""
-        source, tree = self._states[0]
-        self._states.reverse()
-        shutil.rmtree(self.place)
+    def _work(self, source: Path) -> None:
         argv = ("restic", "restore", "latest", "--quiet", "--repo", self._repository, "--tag", source.name)
-        took = timed(lambda: run(*argv, "--target", self.place, extra=_RESTIC))
-        check(self.place, tree)
-        return took
+        run(*argv, "--target", self.place, extra=_RESTIC)
 
 
 class Borg(Restored):
-    """Borg extract into an emptied directory: it neither removes nor compares."""
+    """Borg extract: it neither removes nor compares."""
 
     def prepare(self) -> None:
         """Back both trees up."""
@@ -111,17 +118,8 @@ class Borg(Restored):
         for source, _ in self._states:
             run("borg", "create", f"{self._repository}::{source.name}", ".", cwd=source, extra=self._alone)
 
-    def put_back(self) -> float:
-        """Put the other tree back."""
-        source, tree = self._states[0]
-        self._states.reverse()
-        shutil.rmtree(self.place)
-        self.place.mkdir()
-        took = timed(
-            lambda: run("borg", "extract", f"{self._repository}::{source.name}", cwd=self.place, extra=self._alone)
-        )
-        check(self.place, tree)
-        return took
+    def _work(self, source: Path) -> None:
+        run("borg", "extract", f"{self._repository}::{source.name}", cwd=self.place, extra=self._alone)
 
 
 def tools() -> dict[str, type[Restored]]:
