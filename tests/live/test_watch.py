@@ -128,6 +128,32 @@ class TestSettles:
         assert other.stat().st_mtime == 1
 
 
+class TestHolds:
+    """Events that wait while the guard writes are late, never lost."""
+
+    def test_who_asks_is_told_of_everything_until_then(self, root: Path, seen: Seen) -> None:
+        (root / LOCK).touch()
+        seen.watcher.hold()
+        (root / "agents/a/prompt.md").write_text("two")
+        (root / "f").touch()
+        assert seen.watcher.settled() is not None
+        assert {"agents/a/prompt.md", "f"} <= seen.all()
+
+    def test_it_is_told_though_nobody_asks(self, root: Path, seen: Seen) -> None:
+        seen.settle()
+        seen.watcher.hold()
+        (root / "f").touch()
+        seen.sees("f")
+
+    def test_one_that_holds_can_be_stopped_and_started(self, root: Path, seen: Seen) -> None:
+        seen.watcher.hold()
+        (root / "f").touch()
+        seen.watcher.stop()
+        seen.watcher.start()
+        (root / "g").touch()
+        seen.sees("g")
+
+
 class TestLeavesOut:
     def test_captured_ignored_and_what_lies_outside(self, root: Path, seen: Seen, tmp_path: Path) -> None:
         (root / "conversations/a.jsonl").write_text("{}\n")
