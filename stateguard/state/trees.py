@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +19,8 @@ from stateguard.state.repository import Repository
 
 _TREE = 2
 _READ = 60_000
+_ROW = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
+_DIVIDERS = len(b" ") + len(b"\0")
 Rows = Mapping[bytes, tuple[int, str]]
 """What a tree object holds: names to mode and object id."""
 
@@ -98,15 +102,11 @@ def _parsed(content: bytes) -> Iterator[tuple[bytes, int, str]]:
     Raises:
         ValueError: they are not those of a tree.
     """
-    position = 0
-    while position < len(content):
-        space = content.index(b" ", position)
-        end = content.index(b"\0", space)
-        child = content[end + 1 : end + 21]
-        if len(child) < 20:  # noqa: PLR2004 - the length of a SHA-1
-            raise ValueError("the last object id is cut short")
-        yield content[space + 1 : end], int(content[position:space], 8), child.hex()
-        position = end + 21
+    found = _ROW.findall(content)
+    if len(b"".join(chain.from_iterable(found))) + len(found) * _DIVIDERS != len(content):
+        raise ValueError("there are bytes between its rows, or the last one is cut short")
+    for mode, name, child in found:
+        yield name, int(mode, 8), child.hex()
 
 
 def flatten(repository: Repository, tree: str, budget: int = 1_000_000) -> dict[bytes, tuple[int, str]]:
@@ -270,22 +270,27 @@ def _nothing(_tree: str) -> Rows:
 
 def _updated(read: Callable[[str], Rows], base: str, node: Node, write: Callable[[bytes], str]) -> str | None:
     """Return the id of a changed directory, None if nothing is left in it."""
-    found = dict(read(base))
+    found, in_order = dict(read(base)), True
     for name, value in node.items():
         raw = name.encode()
         present = found.get(raw)
         below = present[1] if present is not None and present[0] == DIRECTORY else None
         if isinstance(value, Entry):
-            found[raw] = (value.mode, value.id)
+            row = (value.mode, value.id)
         elif isinstance(value, dict):
             tree = _updated(read, below or EMPTY_TREE, value, write)
-            if tree is not None:
-                found[raw] = (DIRECTORY, tree)
-            elif below is not None:
-                del found[raw]
-        elif below is None:
-            found.pop(raw, None)  # a directory that took the place of a file that left stays
-    return write(_content(found)) if found else None
+            if tree is None:
+                if below is not None:
+                    del found[raw]
+                continue
+            row = (DIRECTORY, tree)
+        else:
+            if below is None:
+                found.pop(raw, None)  # a directory that took the place of a file that left stays
+            continue
+        in_order &= present is not None and (present[0] == DIRECTORY) == (row[0] == DIRECTORY)
+        found[raw] = row
+    return write(_content(found if in_order else _sorted(found))) if found else None
 
 
 def rows(repository: Objects, tree: str) -> Rows:
@@ -301,10 +306,14 @@ def rows(repository: Objects, tree: str) -> Rows:
     return known
 
 
+def _sorted(found: Rows) -> Rows:
+    """Return what a tree object holds as git sorts it: a directory as if its name ended with a slash."""
+    return dict(sorted(found.items(), key=lambda item: item[0] + b"/" if item[1][0] == DIRECTORY else item[0]))
+
+
 def _content(found: Rows) -> bytes:
-    """Return the bytes of a tree object; git sorts a directory as if its name ended with a slash."""
-    order = sorted((name + b"/" if mode == DIRECTORY else name, name, mode, oid) for name, (mode, oid) in found.items())
-    return b"".join(b"%o %s\0" % (mode, name) + bytes.fromhex(oid) for _, name, mode, oid in order)
+    """Return the bytes of a tree object."""
+    return b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(child)) for name, (mode, child) in found.items())
 
 
 def tree_id_of(content: bytes) -> str:
