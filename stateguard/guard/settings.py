@@ -1,8 +1,9 @@
-"""guard.yaml: read anew whenever it is asked for; a slip of the pen in it must not blind a guard at work."""
+"""guard.yaml as it is whenever it is asked for; a slip of the pen in it must not blind a guard at work."""
 
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 
 from stateguard.config.host import load_host
@@ -11,6 +12,9 @@ from stateguard.errors import StateguardError, StorageError
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
 from stateguard.model.policy import HostSettings
+
+_RACY_NANOSECONDS = 50_000_000
+"""Two changes within so short a time may have the same time of change."""
 
 
 class Settings:
@@ -24,12 +28,17 @@ class Settings:
             StorageError: it cannot be read.
         """
         self._home = home
+        self._stat: tuple[int, ...] | None = None
         self._last = read_settings(home)
         self.problem = ""
         """Why the file could not be used when it was last read; empty if it could."""
 
     def now(self) -> HostSettings:
-        """Return the settings in force."""
+        """Return the settings in force. The file is read again when its stat is another one, or might not be yet."""
+        stat, looked_at = _stat(self._home), time.time_ns()
+        if stat is not None and stat == self._stat:
+            return self._last
+        self._stat = None
         try:
             found = read_settings(self._home)
         except StateguardError as error:
@@ -38,6 +47,8 @@ class Settings:
             self.problem = error.message
             return self._last
         self._last, self.problem = found, ""
+        if stat is not None and max(stat[-2:]) < looked_at - _RACY_NANOSECONDS:
+            self._stat = stat
         return found
 
 
@@ -57,3 +68,12 @@ def read_settings(home: Home) -> HostSettings:
         message = f"{home.settings} cannot be read: {os.strerror(error.errno or 0)}"
         raise StorageError(message) from error
     return replace(settings, live=str(home.root / settings.live))
+
+
+def _stat(home: Home) -> tuple[int, ...] | None:
+    """Return what changes with the file, its times in nanoseconds last; None if there is none to be seen."""
+    try:
+        found = home.settings.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
