@@ -177,7 +177,11 @@ def _drift(scene: Scene, guard: Guard, rounds: int) -> Iterator[Row]:
 
     took = interleaved({"ours": ours, "theirs": theirs}, 2 * rounds)
     (live / path).write_bytes(scene.base[path].content())
-    yield Row("drift answer (in process)", scene.files, 1, took["ours"], "`git status`", took["theirs"])
+    held = scene.files == 100_000
+    yield Row(
+        "drift answer (in process)", scene.files, 1, took["ours"], "`git status`", took["theirs"],
+        0.02 if held else None, gate=held,
+    )  # fmt: skip
 
 
 def _signatures(scene: Scene, guard: Guard, number: int, rounds: int) -> Iterator[Row]:

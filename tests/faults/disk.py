@@ -106,6 +106,8 @@ def logged(
 
     server = os.fork()
     if server == 0:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # without its disk a mount hangs the host
+            signal.signal(number, signal.SIG_IGN)
         try:
             blocklog.serve(device, image, log, counter)
         except BaseException:  # noqa: BLE001 - a forked process must not run on as its parent
