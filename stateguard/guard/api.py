@@ -102,6 +102,26 @@ def gate(refused: Callable[[int], bool]) -> type[H11Protocol]:
     return Gate
 
 
+class _Waiting(uvicorn.Server):
+    """Sleeps until it is told to end; uvicorn's own looks ten times a second whether it was."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+        self._serving: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._serving = asyncio.get_running_loop()
+        if not await self.on_tick(0):
+            await self._told.wait()
+
+    def end(self) -> None:
+        """Let it end; from any thread."""
+        self.should_exit = True
+        if self._serving is not None and not self._serving.is_closed():
+            self._serving.call_soon_threadsafe(self._told.set)
+
+
 class Server:
     """Serves the application on a unix socket that only the guard's own user may open."""
 
@@ -110,9 +130,9 @@ class Server:
         self._path = path
         config = uvicorn.Config(
             app, log_config=None, lifespan="off", access_log=False, http=gate(refused), ws="none",
-            timeout_graceful_shutdown=2,
+            date_header=False, timeout_graceful_shutdown=2,
         )  # fmt: skip
-        self._server = uvicorn.Server(config)
+        self._server = _Waiting(config)
         self._thread = threading.Thread(target=self._serve, name="control api", daemon=True)
         self._socket: socket.socket | None = None
 
@@ -139,7 +159,7 @@ class Server:
     def stop(self) -> None:
         """Stop serving and remove the socket."""
         self._path.unlink(missing_ok=True)
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(_READY_SECONDS)
         if self._socket is not None:
             self._socket.close()
