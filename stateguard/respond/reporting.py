@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stateguard.errors import StateguardError
+from stateguard.errors import StateguardError, StorageError
 from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.logs import failure
 from stateguard.model.identity import short
@@ -139,10 +139,12 @@ class Reporter:
     def _diff(self, good: str, bad: str) -> str:
         excluded = [f":(exclude,glob){p}" for s in self._books.declared.system(good).policy.sections if s.captured
                     for p in s.patterns]  # fmt: skip
-        text = git(
-            self._books.repository.path, "diff", "--no-ext-diff", "--no-textconv", "--stat", "--patch",
-            good, bad, "--", ":/", *excluded,
-        ).decode(errors="replace")  # fmt: skip
+        argv = ("diff", "--no-ext-diff", "--no-textconv", "--stat", "--patch", good, bad, "--", ":/", *excluded)
+        try:
+            text = git(self._books.repository.path, *argv).decode(errors="replace")
+        except StorageError:
+            failure("the diff of an incident's report could not be made", good=good, bad=bad)
+            return f"git could not make it; see: git diff {short(good)} {short(bad)}"
         lines = text.splitlines()
         if len(lines) > _DIFF_LINES:
             left = len(lines) - _DIFF_LINES

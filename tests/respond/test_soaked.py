@@ -14,7 +14,7 @@ from respond.responding import (
 )
 from stateguard import faults
 from stateguard.model.health import Health
-from stateguard.model.identity import INCIDENTS
+from stateguard.model.identity import INCIDENTS, short
 from stateguard.model.incident import IncidentState
 from transition.setting import BREAKS, CHANGE, Setting
 
@@ -123,3 +123,15 @@ def test_a_report_that_cannot_be_published_makes_nothing_worse(setting: Setting)
     incident = guard.store.incident(1)
     assert (incident.state, incident.report) == (IncidentState.RESOLVED, None)
     assert "the mode is bad" in guard.reporter.text(1)
+
+
+def test_a_report_without_its_diff_is_better_than_none(setting: Setting) -> None:
+    guard = setting.guard
+    bad = setting.commit(BREAKS)
+    setting.push(bad)
+    assert "+mode: bad" in guard.reporter.text(1)
+    blob = guard.books.declared.paths(bad)["config/helper.txt"].id
+    (guard.repository.path / "objects" / blob[:2] / blob[2:]).unlink()
+    without = guard.reporter.text(1)
+    assert f"git could not make it; see: git diff {short(guard.main)} {short(bad)}" in without
+    assert "the mode is bad" in without
