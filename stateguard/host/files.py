@@ -31,6 +31,10 @@ _EXCHANGE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_OPEN = 32
+"""So many directories above another one are kept open; there may be hundreds."""
+_CLOSED = -1
+_CHUNK_BYTES, _PAGE_BYTES = 1 << 20, 1 << 12
 
 
 @contextlib.contextmanager
@@ -55,32 +59,21 @@ def open_directory(root: int, parts: tuple[str, ...], *, create: bool = False) -
         FileNotFoundError: it does not exist and is not to be created.
         OSError: a component is a link (ELOOP) or no directory (ENOTDIR).
     """
-    current = os.dup(root)
+    walk = Walk(root)
     try:
-        for part in parts:
-            try:
-                deeper = os.open(part, _DIRECTORY, dir_fd=current)
-            except FileNotFoundError:
-                if not create:
-                    raise
-                os.mkdir(part, 0o755, dir_fd=current)
-                os.fsync(current)
-                deeper = os.open(part, _DIRECTORY, dir_fd=current)
-            os.close(current)
-            current = deeper
-        yield current
+        yield walk.at(parts, create=create)
     finally:
-        os.close(current)
+        walk.close()
 
 
 class Walk:
-    """Directories below a root, one after the other: what was opened last stays open until another is asked for."""
+    """Directories below a root, one after the other; those above the last one stay open until others are asked for."""
 
     def __init__(self, root: int) -> None:
         """Walk below this open directory."""
         self._root = root
-        self._parts: tuple[str, ...] | None = None
-        self._open = -1
+        self._names: list[str] = []
+        self._open: list[int] = []
 
     def at(self, parts: tuple[str, ...], *, create: bool = False) -> int:
         """Return the open directory at these parts, never following a link; good until the next call.
@@ -89,18 +82,57 @@ class Walk:
             FileNotFoundError: it does not exist and is not to be created.
             OSError: a component is a link (ELOOP) or no directory (ENOTDIR).
         """
-        if parts != self._parts:
-            self.close()
-            with open_directory(self._root, parts, create=create) as found:
-                self._open = os.dup(found)
-            self._parts = parts
-        return self._open
+        shared = 0
+        for name, part in zip(self._names, parts, strict=False):
+            if name != part:
+                break
+            shared += 1
+        while shared and self._open[shared - 1] == _CLOSED:
+            shared -= 1
+        self._back_to(shared)
+        try:
+            self._go_on(parts[shared:], create=create)
+        except OSError:
+            if not shared:
+                raise
+            self.close()  # what was open may have been removed or moved since: another may have its name
+            self._go_on(parts, create=create)
+        return self._here
 
     def close(self) -> None:
-        """Let the last directory go: it may be removed, or another may take its place."""
-        if self._parts is not None:
-            os.close(self._open)
-            self._parts = None
+        """Let all directories go: they may be removed, or others may take their places."""
+        self._back_to(0)
+
+    @property
+    def _here(self) -> int:
+        return self._open[-1] if self._open else self._root
+
+    def _go_on(self, parts: tuple[str, ...], *, create: bool) -> None:
+        for part in parts:
+            deeper = _open_in(self._here, part, create=create)
+            if len(self._open) >= _MOST_OPEN:
+                os.close(self._open[-1])
+                self._open[-1] = _CLOSED
+            self._names.append(part)
+            self._open.append(deeper)
+
+    def _back_to(self, depth: int) -> None:
+        while len(self._open) > depth:
+            self._names.pop()
+            descriptor = self._open.pop()
+            if descriptor != _CLOSED:
+                os.close(descriptor)
+
+
+def _open_in(directory: int, name: str, *, create: bool) -> int:
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=directory)
+    except FileNotFoundError:
+        if not create:
+            raise
+    os.mkdir(name, 0o755, dir_fd=directory)
+    os.fsync(directory)
+    return os.open(name, _DIRECTORY, dir_fd=directory)
 
 
 @contextlib.contextmanager
@@ -283,8 +315,14 @@ def read_at(directory: int, name: str) -> tuple[bytes, os.stat_result]:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "neither a file nor a link", name)
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=directory)
-    with os.fdopen(descriptor, "rb") as stream:
-        return stream.read(), os.fstat(stream.fileno())
+    try:
+        chunks, most = [], min(found.st_size + 1, _CHUNK_BYTES)
+        while chunk := os.read(descriptor, most):
+            chunks.append(chunk)
+            most = _CHUNK_BYTES if len(chunk) == most else _PAGE_BYTES  # little is left after one that fell short
+        return b"".join(chunks), os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def replace(path: Path, content: bytes, mode: int = 0o600) -> None:

@@ -26,32 +26,39 @@ def survey(root: Path, todo: Iterable[PathWrite]) -> Ground:
     blocked: set[str] = set()
     directories: dict[str, frozenset[str]] = {}
     known: set[str] = set()
-    for write in todo:
-        above = () if write.after is None else parents(write.path)
-        for path in [p for p in above if p not in known]:
-            known.add(path)
-            found = _look(root, path)
-            if found is not None and not stat.S_ISDIR(found.st_mode):
-                blocked.add(path)
-        if write.before == OBSTACLE:
-            found = _look(root, write.path)
-            if found is not None and stat.S_ISDIR(found.st_mode):
-                directories[write.path] = frozenset(_below(root, write.path))
+    with files.walking(root) as walk:
+        for write in sorted(todo, key=lambda one: one.path):
+            above = () if write.after is None else parents(write.path)
+            for path in [p for p in above if p not in known]:
+                known.add(path)
+                found = _look(walk, path)
+                if found is not None and not stat.S_ISDIR(found.st_mode):
+                    blocked.add(path)
+            if write.before == OBSTACLE:
+                found = _look(walk, write.path)
+                if found is not None and stat.S_ISDIR(found.st_mode):
+                    directories[write.path] = frozenset(_below(root, write.path))
     return Ground(frozenset(blocked), directories)
 
 
-def log_beside(root: Path, path: str) -> str | None:
-    """Return the log beside a SQLite database, or where one shall come, that holds what the database does not."""
-    for name in (f"{path}-wal", f"{path}-journal"):
-        found = _look(root, name)
-        if found is not None and stat.S_ISREG(found.st_mode) and found.st_size:
-            return name
+def database_in_use(root: Path, paths: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first path with a SQLite log beside it, or beside where it shall come, that holds what it does not.
+
+    Raises:
+        OSError: a directory there cannot be read.
+    """
+    with files.walking(root) as walk:
+        for path in paths:
+            for log in (f"{path}-wal", f"{path}-journal"):
+                found = _look(walk, log)
+                if found is not None and stat.S_ISREG(found.st_mode) and found.st_size:
+                    return path, log
     return None
 
 
 def exists(root: Path, path: str) -> bool:
     """Say whether anything has this name, be it a link that leads nowhere."""
-    return _look(root, path) is not None
+    return _seen(root, path) is not None
 
 
 def set_aside(root: Path, path: str, other: str) -> None:
@@ -72,7 +79,7 @@ def bring_back(root: Path, path: str, other: str) -> bool:
     """
     if not exists(root, other):
         return True
-    present = _look(root, path)
+    present = _seen(root, path)
     if present is not None and stat.S_ISDIR(present.st_mode):
         return False
     if present is not None:
@@ -94,12 +101,16 @@ def _rename(root: Path, path: str, other: str) -> None:
         raise StorageError(message, next_step="move it away by hand") from error
 
 
-def _look(root: Path, path: str) -> os.stat_result | None:
+def _seen(root: Path, path: str) -> os.stat_result | None:
+    with files.walking(root) as walk:
+        return _look(walk, path)
+
+
+def _look(walk: files.Walk, path: str) -> os.stat_result | None:
     """Return what lstat says of a path, never looking through a link; None where nothing is."""
     *parts, name = path.split("/")
     try:
-        with files.open_root(root) as top, files.open_directory(top, tuple(parts)) as directory:
-            return os.lstat(name, dir_fd=directory)
+        return os.lstat(name, dir_fd=walk.at(tuple(parts)))
     except OSError as error:
         if error.errno in _ABSENT:
             return None

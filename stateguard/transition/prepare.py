@@ -9,7 +9,7 @@ from typing import Any
 
 from stateguard.agents.runtime import AgentRuntime
 from stateguard.errors import AgentsError, RefusedError
-from stateguard.live.ground import exists, log_beside, survey
+from stateguard.live.ground import database_in_use, exists, survey
 from stateguard.live.scan import Scanner
 from stateguard.live.tracked import Tracked
 from stateguard.model.graph import reads
@@ -251,9 +251,9 @@ def _refused(blocking: Sequence[str]) -> RefusedError:
 
 def _require_closed(root: Path, paths: Iterable[str]) -> None:
     """Refuse to write a database whose log holds what is nowhere else: it would be lost, or spoil the new one."""
-    for path in paths:
-        log = log_beside(root, path)
-        if log is not None:
-            message = f"{path} is a database in use: {log} holds what is not in it"
-            hint = "close it, or keep databases in a captured section such as conversations/"
-            raise RefusedError(message, next_step=hint)
+    found = database_in_use(root, paths)
+    if found is not None:
+        path, log = found
+        message = f"{path} is a database in use: {log} holds what is not in it"
+        hint = "close it, or keep databases in a captured section such as conversations/"
+        raise RefusedError(message, next_step=hint)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from stateguard import faults
 from stateguard.host import files
@@ -129,7 +132,58 @@ class TestWalk:
         assert descriptors() == before
 
 
+PARTS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=4).map(tuple)
+VERY_DEEP = tuple("d" * 40)
+
+
+class TestGoingOn:
+    """One walk to many directories, some of them below others."""
+
+    @settings(max_examples=30, deadline=None)
+    @given(every=st.lists(st.one_of(PARTS, PARTS.map(lambda parts: VERY_DEEP + parts)), max_size=8))
+    def test_each_is_the_one_of_its_name(self, every: list[tuple[str, ...]]) -> None:
+        before = descriptors()
+        with tempfile.TemporaryDirectory() as directory, files.walking(Path(directory)) as walk:
+            for parts in every:
+                found = os.fstat(walk.at(parts, create=True))
+                assert os.path.samestat(found, Path(directory, *parts).lstat())
+                assert descriptors() <= before + 40
+                with pytest.raises(FileNotFoundError):
+                    walk.at((*parts, "x"))
+                assert os.path.samestat(os.fstat(walk.at(parts)), found)
+        assert descriptors() == before
+
+    def test_one_that_was_removed_is_looked_for_anew(self, tmp_path: Path) -> None:
+        with files.walking(tmp_path) as walk:
+            walk.at(("a", "b", "c"), create=True)
+            shutil.rmtree(tmp_path / "a")
+            with pytest.raises(FileNotFoundError):
+                walk.at(("a", "b", "d"))
+            (tmp_path / "a" / "b" / "d").mkdir(parents=True)
+            assert os.path.samestat(os.fstat(walk.at(("a", "b", "d"))), (tmp_path / "a/b/d").stat())
+            shutil.rmtree(tmp_path / "a")
+            assert os.path.samestat(os.fstat(walk.at(("a", "b", "e"), create=True)), (tmp_path / "a/b/e").stat())
+
+    def test_a_link_that_came_meanwhile_is_not_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "out").mkdir()
+        with files.walking(tmp_path) as walk:
+            walk.at(("a",))
+            (tmp_path / "a" / "b").symlink_to(tmp_path / "out")
+            with pytest.raises(OSError, match=NOT_FOLLOWED):
+                walk.at(("a", "b"))
+            with pytest.raises(OSError, match=NOT_FOLLOWED):
+                walk.at(("a", "b", "c"), create=True)
+        assert list((tmp_path / "out").iterdir()) == []
+
+
 class TestSingleEntries:
+    @pytest.mark.parametrize("size", [0, 1, 4095, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_500_000])
+    def test_a_file_is_read_whole(self, tmp_path: Path, root: int, size: int) -> None:
+        content = os.urandom(size)
+        (tmp_path / "f").write_bytes(content)
+        assert files.read_at(root, "f")[0] == content
+
     def test_links_are_written_and_read_as_links(self, tmp_path: Path, root: int) -> None:
         files.link_at(root, "l", "one")
         files.link_at(root, "l", "/nowhere")
