@@ -8,12 +8,10 @@ import pytest
 from driving import Driver, end_pushing, git, kill_group, processes_in
 from tiny import ALPHA, GOOD, write_tiny
 
-PUSH_POINTS = [
-    "journal.opened:1", "journal.planned:1", "live.put:1", "agents.spawned:1", "stage.validate:1", "stage.record:1",
-    "journal.closed:1",
-]  # fmt: skip
-FAILING_POINTS = ["stage.start:1", "journal.opened:2", "stage.start:2", "stage.record:1"]
-ROLLBACK_POINTS = ["journal.opened:1", "journal.planned:1", "live.put:1", "stage.record:1"]
+# A sample: `make faults` kills the daemon at hundreds of random moments, and the engine at every point.
+PUSH_POINTS = ["journal.planned:1", "live.put:1", "stage.record:1", "journal.closed:1"]
+FAILING_POINTS = ["stage.start:2", "stage.record:1"]
+ROLLBACK_POINTS = ["live.put:1", "stage.record:1"]
 
 
 def sound(driver: Driver) -> None:

@@ -22,7 +22,7 @@ from transition.setting import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = bool(os.environ.get("STATEGUARD_FULL"))
-PARTS = 3
+PARTS = 3 if FULL else 1
 
 KILLED_ONLY = ("agents.spawned",)
 """Points where nothing can fail in earnest: the guard can only be killed there."""
