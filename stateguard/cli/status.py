@@ -30,7 +30,7 @@ def lines(status: dict[str, Any]) -> list[str]:
     guard, baseline = status["guard"], status["baseline"]
     found = [
         f"health       {word(status['health'])}{'  (suspended)' if status['suspended'] else ''}",
-        f"guard        {'running, process ' + str(guard['pid']) if guard['running'] else 'not running'}",
+        f"guard        {_guard(guard)}",
         f"revision     {short(status['revision'] or 'none')}",
         f"fingerprint  {(status['fingerprint'] or 'none')[:23]}",
         f"baseline     {_baseline(baseline)}",
@@ -46,8 +46,9 @@ def lines(status: dict[str, Any]) -> list[str]:
             f"by hand      {', '.join(status['stopped'])} stopped; stateguard only watches until they run again"
         )
     if status["transition"]:
-        running = status["transition"]
-        found.append(f"transition   {running['kind']} {running['operation']}, stage {running['stage']}")
+        found.append(_transition(status["transition"], guarded=guard["running"] or guard["starting"]))
+    elif status["main"] and status["main"] != status["revision"]:
+        found.append(f"main         {short(status['main'])} is not live yet: {_applied_when(status)}")
     if status["soak"]:
         found.append(f"soaking      {short(status['soak']['revision'])} until {status['soak']['due_at']}")
     found += [
@@ -60,6 +61,26 @@ def lines(status: dict[str, Any]) -> list[str]:
         for a in status["agents"]
     ]
     return [*found, "", *table(rows, ("AGENT", "STATE", "HEALTH", "PID", "RUNNING", ""))] if rows else found
+
+
+def _guard(guard: dict[str, Any]) -> str:
+    if guard["running"]:
+        return f"running, process {guard['pid']}"
+    return "starting" if guard["starting"] else "not running"
+
+
+def _transition(running: dict[str, Any], *, guarded: bool) -> str:
+    what = f"{running['kind']} {running['operation']}, stage {running['stage']}"
+    if guarded:
+        return f"transition   {what}"
+    return f"interrupted  {what}: stateguard recover finishes or undoes it, and so does the guard when it starts"
+
+
+def _applied_when(status: dict[str, Any]) -> str:
+    if status["suspended"]:
+        return "it is applied after stateguard resume"
+    guard = status["guard"]
+    return "it is applied next" if guard["running"] or guard["starting"] else "it is applied when the guard starts"
 
 
 def _spooled(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stateguard.errors import RefusedError
 from stateguard.guard.admit import admit
-from stateguard.guard.applies import Applies
+from stateguard.guard.applies import Answer, Applies
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.recover import come_home
 from stateguard.guard.upgrade import upgrade
@@ -62,8 +62,10 @@ def _admit(guard: Guard, request: dict[str, Any]) -> int:
 
 def _push(guard: Guard, request: dict[str, Any]) -> int:
     known = guard.books.journal.by_token(request["token"])
+    if known is not None and known.outcome is None:
+        return _undecided(request, known.id)
     left = [o.id for o in guard.books.journal.unfinished()]
-    if left and (known is None or known.outcome is None):
+    if left and known is None:
         raise RefusedError(
             f"operation {left[0]} was interrupted and is decided when the guard starts again",
             next_step="stateguard run, then push again",
@@ -74,8 +76,22 @@ def _push(guard: Guard, request: dict[str, Any]) -> int:
     )
     if answer.accepted:
         print("stateguard: no guard runs: admitted; it is applied when the guard starts")
-    files.replace(Path(request["answer"]), json.dumps(answer.as_json()).encode())
+    _answer(request, answer)
     return 0
+
+
+def _undecided(request: dict[str, Any], operation: int) -> int:
+    """Say what is known of a push that was begun: only a guard can finish it or undo it."""
+    print(f"stateguard: your push is operation {operation}; the guard ended before it was decided")
+    print("stateguard:   changed: perhaps files of the live directory, agents, and main")
+    print("stateguard:   next: stateguard run finishes or undoes it; git fetch shows which")
+    reason = f"undecided: operation {operation} is finished or undone when the guard starts"
+    _answer(request, Answer(accepted=False, reason=reason))
+    return 0
+
+
+def _answer(request: dict[str, Any], answer: Answer) -> None:
+    files.replace(Path(request["answer"]), json.dumps(answer.as_json()).encode())
 
 
 def _unheard(_text: str) -> None:

@@ -109,7 +109,7 @@ class Applies:
         words = (
             "admitted, not applied: stateguard is suspended"
             if suspended
-            else "admitted; it is applied now, and taken back by a forward commit if it fails"
+            else "admitted; it is applied next, and taken back by a forward commit if it fails"
         )
         say(words if not suspended else f"{words}; it is applied after stateguard resume")
         guard.operations.finish(operation, Outcome.SUCCEEDED, words, more={"admitted_only": True})

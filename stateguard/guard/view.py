@@ -12,6 +12,7 @@ from stateguard.detect.facts import Facts, Seen, findings
 from stateguard.errors import NotFoundError
 from stateguard.guard.compose import Guard
 from stateguard.host.clock import moment
+from stateguard.host.lock import daemon_holds
 from stateguard.model.agent import AgentSpec, Probe
 from stateguard.model.baseline import Baseline
 from stateguard.model.health import AgentState, AgentStatus, Health, agent_health, overall
@@ -47,13 +48,13 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
     """Return the document of ``status``; ``pid`` is the daemon's, None if there is none."""
     applied, main = guard.applied, guard.main
     readings, statuses = guard.prober.readings(), guard.runtime.statuses()
-    current = guard.operations.engine.current
     soak = guard.store.soak()
     newest = guard.baselines.usable()
     suspended = guard.store.marked("suspended")
     return {
         "guard": {
             "running": pid is not None,
+            "starting": pid is None and daemon_holds(guard.home.writer_lock) is not None,
             "pid": pid,
             "version": __version__,
             "home": str(guard.home.root),
@@ -72,9 +73,7 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
         ],
         "probes": [_probe(r) for _, r in sorted(readings.items()) if r.probe.agent is None],
         "flaky": flaky_now(guard.books.declared.literally(applied), guard.trials),
-        "transition": (
-            {"operation": current[0].id, "kind": current[0].kind, "stage": current[1].stage} if current else None
-        ),
+        "transition": _transition(guard, guarded=pid is not None),
         "soak": {"revision": soak.revision, "due_at": soak.due.rfc3339()} if soak else None,
         "incidents": [i.id for i in guard.store.unsettled()],
         "spool": [place.name for place in (guard.home.repository, guard.home.captured) if _spooled(guard, place)],
@@ -82,6 +81,19 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
         "stopped": guard.store.marked("stopped") or [],
         "at": moment().rfc3339(),
     }
+
+
+def _transition(guard: Guard, *, guarded: bool) -> dict[str, Any] | None:
+    """Return the transition that runs, or, where no guard does, the one that was interrupted last."""
+    running = guard.operations.engine.current
+    if running is not None:
+        operation, stage = running[0], running[1].stage
+    elif not guarded and (left := guard.books.journal.unfinished()):
+        operation, entries = left[-1], guard.books.journal.entries(left[-1].id)
+        stage = entries[-1].step.stage if entries else 0
+    else:
+        return None
+    return {"operation": operation.id, "kind": operation.kind, "stage": stage}
 
 
 def _spooled(guard: Guard, place: Path) -> bool:

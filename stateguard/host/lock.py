@@ -24,6 +24,12 @@ def held(path: Path) -> bool:
     return any(int(found[5].rsplit(":", 1)[1]) == inode for found in fields)
 
 
+def daemon_holds(path: Path) -> int | None:
+    """Return the process of the daemon that holds the lock on a file; None if another, or nobody, does."""
+    role, pid = WriterLock(path, "").holder()
+    return pid if role == "daemon" and held(path) else None
+
+
 class WriterLock:
     """An exclusive ``flock`` on a file that says who holds it."""
 

@@ -17,7 +17,7 @@ from stateguard.report.publish import publish
 from stateguard.respond.store import Store
 from stateguard.state.git import git
 from stateguard.state.repository import RefMove
-from stateguard.transition.operations import Books
+from stateguard.transition.operations import Books, so_far
 
 _DIFF_LINES = 400
 
@@ -76,7 +76,7 @@ class Reporter:
 
     def facts(self, incident: Incident) -> ReportFacts:
         """Return everything that the report of an incident says."""
-        operations = tuple(self._operation(n) for n in incident.operations)
+        operations = tuple(so_far(self._books.journal, n) for n in incident.operations)
         good, bad = self._sides(incident, operations)
         commits = self._books.repository.between(good, bad) if bad else []
         changed = self._books.declared.moved(good, bad) if bad else ()
@@ -117,24 +117,6 @@ class Reporter:
                 return operation["detail"]["good"], incident.culprit
         parents = self._books.repository.commit(incident.culprit).parents
         return (parents[0] if parents else ""), incident.culprit
-
-    def _operation(self, number: int) -> dict[str, Any]:
-        operation = self._books.journal.get(number)
-        return operation.result or {
-            "operation": number,
-            "kind": operation.kind,
-            "outcome": "running",
-            "from": None,
-            "to": None,
-            "fingerprint": None,
-            "started_at": operation.started_at,
-            "duration_seconds": 0.0,
-            "actor": operation.actor,
-            "reason": operation.reason,
-            "incident": operation.incident,
-            "stages": [],
-            "detail": {},
-        }
 
     def _diff(self, good: str, bad: str) -> str:
         excluded = [f":(exclude,glob){p}" for s in self._books.declared.system(good).policy.sections if s.captured

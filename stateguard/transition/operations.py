@@ -202,6 +202,33 @@ def _effects(plan: Plan | None) -> dict[str, Any]:
     }
 
 
+def so_far(journal: Journal, number: int, unfinished: str = "running") -> dict[str, Any]:
+    """Return the record of an operation as JSON; of one without an outcome, what can be said by now, with that word.
+
+    Raises:
+        NotFoundError: there is none of that number.
+    """
+    operation = journal.get(number)
+    if operation.result:
+        return operation.result
+    plan = operation.plan
+    return OperationRecord(
+        operation=number,
+        kind=operation.kind,
+        outcome=unfinished,
+        source=plan.source or None if plan else None,
+        target=plan.target or None if plan else None,
+        fingerprint=None,
+        started_at=operation.started_at,
+        duration_seconds=0.0,
+        actor=operation.actor,
+        reason=operation.reason,
+        incident=operation.incident,
+        stages=stage_reports(journal.entries(number)),
+        detail={},
+    ).as_json()
+
+
 def record_of(document: dict[str, Any]) -> OperationRecord:
     """Rebuild the record that the journal kept of a finished operation."""
     return OperationRecord(

@@ -38,6 +38,7 @@ def test_a_push_is_admitted_and_applied_at_the_next_start(down: Driver) -> None:
     assert not status["guard"]["running"]
     assert status["main"] == down.main == down.head
     assert status["revision"] == revision
+    assert f"main         {down.head[:10]} is not live yet" in down.must("status")
     assert {n: a["pid"] for n, a in down.agents().items()} == pids
     down.start()
     down.settled()
@@ -89,6 +90,32 @@ def test_a_rejected_push_is_not_a_fast_forward(down: Driver) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a home to somebody else")
+@pytest.mark.slow
+def test_a_push_whose_guard_stays_away_is_told_that_nothing_is_decided(home: Driver) -> None:
+    """The hook waits for a guard that went away; then it says what it knows, and the guard what became of it."""
+    home.start(fault="stage.validate:1:kill")
+    before, content = home.main, GOOD + "# undecided\n"
+    home.edit(ALPHA, content)
+    home.commit("Change")
+    done = home.push()
+    home.gone()
+    assert done.returncode == 1
+    number = home.status()["transition"]["operation"]
+    assert f"undecided: operation {number} is finished or undone when the guard starts" in done.stderr
+    assert "nothing was changed" not in done.stderr
+    assert "stateguard run finishes or undoes it; git fetch shows which" in done.stderr
+    assert home.main == before
+    assert (home.live / ALPHA).read_text() == content
+    shown = home.must("status")
+    assert f"interrupted  apply {number}" in shown
+    assert "stateguard recover" in shown
+    assert home.ask("show", str(number))["outcome"] == "interrupted"
+    home.start()
+    home.settled()
+    assert home.main == home.head
+    assert home.ask("show", str(number))["outcome"] == "succeeded"
+
+
 def test_another_user_is_told_to_start_the_guard(home: Driver) -> None:
     """The home belongs to somebody else, so whoever pushes here is another user."""
     os.chown(home.home, NOBODY, NOBODY)

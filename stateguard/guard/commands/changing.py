@@ -12,8 +12,10 @@ from stateguard.guard.commands.desk import Command, Desk, actor, duration
 from stateguard.guard.recover import recover
 from stateguard.guard.rollback import choose, documented, plan_of, planned, roll_back
 from stateguard.host.clock import moment
+from stateguard.model.identity import short
 from stateguard.model.transition import Outcome
 from stateguard.record.audit import Entry
+from stateguard.text.words import count
 
 
 def _admit(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -54,12 +56,20 @@ def _cancel(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]
 
 def _recover(desk: Desk, _parameters: dict[str, Any], say: Say) -> dict[str, Any]:
     done = recover(desk.guard, desk.applies)
-    say(f"{len(done)} interrupted operations carried on to their end" if done else "nothing was interrupted")
+    say(f"{count(len(done), 'interrupted operation')} carried on to the end" if done else "nothing was interrupted")
     if not done:
         return {"operation": None, "kind": "recover", "outcome": str(Outcome.SUCCEEDED), "from": None,
                 "to": desk.guard.applied, "fingerprint": None, "stages": [], "duration_seconds": 0.0,
                 "incident": None, "reason": "nothing was interrupted"}  # fmt: skip
+    say(_standing(desk))
     return desk.guard.books.journal.get(done[-1]).result | {"recovered": done}
+
+
+def _standing(desk: Desk) -> str:
+    """Say where a recovery left the system."""
+    live, main, drifted = desk.guard.applied, desk.guard.main, view.drift_now(desk.guard)
+    held = f"{count(len(drifted), 'path')} drifted from {short(live)}" if drifted else f"it holds {short(live)}"
+    return f"the live directory: {held}; main: {'the same' if main == live else f'ahead, at {short(main)}'}"
 
 
 def _suspend(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:

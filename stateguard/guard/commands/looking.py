@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stateguard.errors import NotFoundError
 from stateguard.guard import view
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, duration
@@ -14,6 +15,7 @@ from stateguard.host.clock import moment
 from stateguard.model.moment import parse_rfc3339
 from stateguard.record.history import Question, history, show
 from stateguard.state.snapshot import backup_ref
+from stateguard.transition.operations import so_far
 from stateguard.trust.keys import load_pinned
 
 
@@ -64,7 +66,13 @@ def _since(text: str) -> float:
 def _show(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
     number = int(parameters["operation"])
     kept = desk.guard.captured.ref(backup_ref(number)) is not None
-    return show(desk.guard.books.audit, number) | {"backup_kept": kept}
+    try:
+        record = show(desk.guard.books.audit, number)
+    except NotFoundError:
+        if number not in {one.id for one in desk.guard.books.journal.unfinished()}:
+            raise
+        record = so_far(desk.guard.books.journal, number, "interrupted" if desk.pid is None else "running")
+    return record | {"backup_kept": kept}
 
 
 def _incident_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
