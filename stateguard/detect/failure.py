@@ -29,6 +29,7 @@ MIRROR_TAMPERED = "MIRROR_TAMPERED"
 RUNTIME_SILENT = "RUNTIME_SILENT"
 AGENT_DOUBLED = "AGENT_DOUBLED"
 SETTINGS_INVALID = "SETTINGS_INVALID"
+RESERVE_GONE = "RESERVE_GONE"
 
 TELLING = frozenset(
     {
@@ -43,6 +44,7 @@ TELLING = frozenset(
         RUNTIME_SILENT,
         AGENT_DOUBLED,
         SETTINGS_INVALID,
+        RESERVE_GONE,
     }
 )
 """Types that are shown and recorded, and alone never lead to an incident."""
@@ -70,6 +72,9 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
     if facts.settings_problem:
         message = f"guard.yaml cannot be used, what it said before stays in force: {facts.settings_problem}"
         found.append(Condition(SETTINGS_INVALID, "guard.yaml", Severity.MEDIUM, "Invalid", message, "settings"))
+    if facts.reserve_gone:
+        message = f"a full disk can keep the next rollback from being written down: {facts.reserve_gone}"
+        found.append(Condition(RESERVE_GONE, "disk", Severity.MEDIUM, "Missing", message, "disk reserve"))
     found += [*_captures(facts), *_baselines(facts), *_mixed(facts), *_runtime(facts), *_mirrors(facts)]
     unique: dict[tuple[str, str], Condition] = {}
     for condition in sorted(found, key=lambda c: (c.severity, c.external)):

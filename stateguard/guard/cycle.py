@@ -18,6 +18,7 @@ from stateguard.guard.scrub import Scrub
 from stateguard.guard.view import drift_now, facts
 from stateguard.host.clock import boot_seconds, moment, now_text
 from stateguard.host.logs import log, warn
+from stateguard.host.space import reserve_gone
 from stateguard.live.watch import Watcher
 from stateguard.model.agent import ProbeKind
 from stateguard.model.condition import Condition
@@ -97,6 +98,7 @@ class Cycle:
             damaged=self._scrub.damaged(),
             mirrors=mirrors_seen(self._guard),
             settings_problem=self._guard.kept_settings.problem,
+            reserve_gone=reserve_gone(self._guard.home.reserve, self._guard.settings.reserve_bytes),
         )
 
     def _respond(self, seen: Facts, found: Sequence[Condition]) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from stateguard.errors import StateguardError, StorageError
+from stateguard.errors import StateguardError
 from stateguard.guard.api import Server, application
 from stateguard.guard.applies import Applies
 from stateguard.guard.commands.desk import Desk
@@ -20,17 +20,16 @@ from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
 from stateguard.guard.recover import come_home, recover
 from stateguard.guard.scrub import Scrub
-from stateguard.guard.tending import LogTender
+from stateguard.guard.tending import LogTender, ReserveTender
 from stateguard.guard.upgrade import upgrade
 from stateguard.guard.watchdog import Watchdog, notify
 from stateguard.guard.worker import Worker
 from stateguard.host.clock import boot_seconds
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
-from stateguard.host.logs import failure, log, to_stderr, warn
+from stateguard.host.logs import failure, log, to_stderr
 from stateguard.host.memory import give_back
 from stateguard.host.process import ancestors, session_of
-from stateguard.host.space import keep_reserve
 from stateguard.live.lock import claim
 from stateguard.live.watch import Watcher
 from stateguard.mirror.keeper import Keeper
@@ -59,20 +58,11 @@ def run(home: Home) -> None:
         guard = compose(home, steps)
         try:
             claim(guard.live, guard.identity, home.root)
-            _reserve(guard)
             daemon = Daemon(guard)
             steps.listener = daemon.step
             daemon.serve()
         finally:
             guard.close()
-
-
-def _reserve(guard: Guard) -> None:
-    """Set disk space aside; a disk that has none left is no reason not to guard."""
-    try:
-        keep_reserve(guard.home.reserve, guard.settings.reserve_bytes)
-    except StorageError as error:
-        warn("no disk reserve", error=error.message)
 
 
 class Steps:
@@ -96,6 +86,7 @@ class Daemon:
         self._tidied_at = 0.0
         self._watchdog = Watchdog()
         self._tender = LogTender(guard.home.logs, lambda: guard.settings)
+        self._reserver = ReserveTender(guard.home.reserve, lambda: guard.settings)
         self._applies = Applies(guard)
         self._watcher = Watcher(guard.live, guard.scanner().rules, self._touched)
         self.worker = Worker(guard.wake, self._busy_with)
@@ -134,6 +125,7 @@ class Daemon:
         self._guard.wake.set()
 
     def _begin(self) -> None:
+        self._reserver.tend()
         self._guard.supervise()
         recovered = recover(self._guard, self._applies)
         self._guard.store.mark("stopped", None)
@@ -172,6 +164,7 @@ class Daemon:
         began = boot_seconds()
         try:
             self._tender.tend()
+            self._reserver.tend()
             come_home(self._guard)
             self._cycle.turn()
             self._instruments.cycled(boot_seconds() - began)

@@ -1,16 +1,20 @@
-"""Tend the logs in the guard home: set aside what has grown too large."""
+"""Tend the guard home: set logs aside that have grown too large, and disk space for the day when there is none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from stateguard.errors import StorageError
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import log, warn
 from stateguard.host.rotate import rotate
+from stateguard.host.space import keep_reserve, reserve_gone, space_at
 from stateguard.model.policy import HostSettings
 
 _EVERY_SECONDS = 10.0
+_SPARE = 2
+"""The reserve is set aside again when so many times its size is free: whoever made room shall have some of it."""
 
 
 class LogTender:
@@ -44,3 +48,30 @@ def _rotated(path: Path, settings: HostSettings) -> bool:
     if done:
         log("rotated a log", path=str(path), kept=settings.log_keep)
     return done
+
+
+class ReserveTender:
+    """Sets disk space aside, at first and again after it was given up."""
+
+    def __init__(self, reserve: Path, settings: Callable[[], HostSettings]) -> None:
+        """Keep the reserve file as large as the settings have it then."""
+        self._reserve, self._settings = reserve, settings
+        self._due_at = 0.0
+
+    def tend(self) -> None:
+        """Look whether it is all there, if it is time to; a disk that has none left is no reason not to guard."""
+        if boot_seconds() < self._due_at:
+            return
+        first, self._due_at = self._due_at == 0, boot_seconds() + _EVERY_SECONDS
+        wanted = self._settings().reserve_bytes
+        if not reserve_gone(self._reserve, wanted) and wanted:
+            return
+        if wanted and not first and space_at(self._reserve.parent).free_bytes < _SPARE * wanted:
+            return
+        try:
+            keep_reserve(self._reserve, wanted)
+        except StorageError as error:
+            warn("no disk reserve", error=error.message)
+        else:
+            if wanted:
+                log("set disk space aside", bytes=wanted)

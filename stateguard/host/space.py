@@ -9,6 +9,7 @@ from pathlib import Path
 from stateguard.errors import StorageError
 from stateguard.host import files
 from stateguard.host.logs import warn
+from stateguard.text.words import size
 
 _BLOCK_BYTES = 512
 
@@ -47,6 +48,12 @@ def reserved_bytes(path: Path) -> int:
     except FileNotFoundError:
         return 0
     return found.st_blocks * _BLOCK_BYTES
+
+
+def reserve_gone(path: Path, size_bytes: int) -> str:
+    """Return how much of the reserve is missing, in words; nothing if all of it is there."""
+    held = reserved_bytes(path)
+    return "" if held >= size_bytes else f"{size(held)} of disk are set aside instead of {size(size_bytes)}"
 
 
 def keep_reserve(path: Path, size_bytes: int) -> None:

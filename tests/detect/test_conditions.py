@@ -17,6 +17,7 @@ from stateguard.detect.failure import (
     EXTERNAL_FAILED,
     MIXED_VERSIONS,
     PROBE_FAILED,
+    RESERVE_GONE,
     RUNTIME_SILENT,
     SETTINGS_INVALID,
     SYSTEM_FAILURE,
@@ -157,6 +158,13 @@ def test_settings_that_cannot_be_used_are_told() -> None:
     (found,) = conditions(replace(facts([A]), settings_problem="guard.yaml:3: cycel is unknown"))
     assert (found.type, found.severity) == (SETTINGS_INVALID, Severity.MEDIUM)
     assert "cycel" in found.message
+    assert found.type in TELLING
+
+
+def test_a_reserve_that_was_given_up_is_told() -> None:
+    (found,) = conditions(replace(facts([A]), reserve_gone="0 bytes of disk are set aside instead of 64 MiB"))
+    assert (found.type, found.severity) == (RESERVE_GONE, Severity.MEDIUM)
+    assert "instead of 64 MiB" in found.message
     assert found.type in TELLING
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stateguard.guard.doctor.finding import Finding, Mending, Subject, note, ok, problem, warning
 from stateguard.host.home import Home
-from stateguard.host.space import Space, keep_reserve, reserved_bytes, space_at
+from stateguard.host.space import Space, keep_reserve, reserve_gone, reserved_bytes, space_at
 from stateguard.model.size import MIB
 from stateguard.state.upkeep import extent, occupied_bytes
 from stateguard.text.words import size
@@ -54,7 +54,7 @@ def reserve(subject: Subject) -> Iterator[Finding]:
     elif held >= wanted:
         yield ok("reserve", f"{size(held)} of disk are set aside")
     else:
-        message = f"{size(held)} of disk are set aside instead of {size(wanted)}; the guard does so when it starts"
+        message = f"{reserve_gone(path, wanted)}; a running guard sets it aside when there is room"
         yield warning("reserve", message, "stateguard doctor --fix", _setting_aside(subject.home, wanted))
 
 
