@@ -13,7 +13,7 @@ help:
 	@echo "make demo      set everything up and run the main job on example-state, in ./demo"
 	@echo "make test      set everything up, run all checks and the whole test suite"
 	@echo "make check     formatting, lint, types and the floors"
-	@echo "make bench     measure"
+	@echo "make bench     measure (BENCH=--quick tries whether it works, on 1,000 files)"
 	@echo "make exercise  long runs: a thousand changes to mirrors on bad networks (as root also in network namespaces),"
 	@echo "               ten thousand snapshots with maintenance beside"
 	@echo "make faults    break it on purpose and count what it survives (FAULTS=... passes options, as '--kind kill --trials 1000')"
@@ -53,7 +53,7 @@ test: check
 	@.ci/coverage-pure $(BIN)/coverage
 
 bench: .venv/.ready-dev
-	@$(BIN)/python -m benchmarks --publish .
+	@$(BIN)/python -m benchmarks $(or $(BENCH),--publish .)
 
 exercise: .venv/.ready-dev
 	@$(BIN)/python tests/exercise/mirrors.py
@@ -70,5 +70,6 @@ lock:
 		pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 clean:
-	@rm -rf .venv demo build dist .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv demo build dist .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+		faults.jsonl faults-kept
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

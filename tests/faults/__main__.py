@@ -1,15 +1,15 @@
-"""Break stateguard on purpose and count what it survives: ``PYTHONPATH=tests python -m faults``."""
+"""Break stateguard on purpose and count what it survives: ``PYTHONPATH=tests .venv/bin/python -m faults``."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -30,19 +30,25 @@ def main() -> int:
     if options.report:
         sys.stdout.write(markdown(results.all))
         return 0
-    todo = [Trial.parse(options.repeat)] if options.repeat else list(_wanted(options, kinds, console))
+    if options.repeat:
+        todo = [Trial.parse(options.repeat)]
+        results.forget(todo)
+    else:
+        todo = list(_wanted(options, kinds, console))
     left = results.left(todo)
     if len(left) < len(todo):
         console.print(f"{len(todo) - len(left)} of {len(todo)} trials were run before; going on")
     options.keep.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=options.keep / "guards.log", level=logging.WARNING)  # faults are what they complain of
     root = Path(tempfile.mkdtemp(prefix="stateguard-faults-", dir=options.room))
     try:
         _run(left, kinds, results, Workers(kinds, options.jobs, root, options.keep), console)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     _show(results.all, console)
-    bad = [r for r in results.all if r.outcome is not Outcome.SURVIVED and kinds[r.trial.kind].counts]
-    return 1 if bad else 0
+    wanted = set(todo)
+    mine = (r for r in results.all if r.trial in wanted and kinds[r.trial.kind].counts)
+    return 1 if any(r.outcome is not Outcome.SURVIVED for r in mine) else 0
 
 
 def _options(kinds: dict[str, Kind]) -> argparse.Namespace:
@@ -96,7 +102,7 @@ def _complain(result: Result, console: Console) -> None:
 
 
 def _show(results: list[Result], console: Console) -> None:
-    table = Table("kind", *HEAD, box=SIMPLE, padding=(0, 1, 0, 0))
+    table = Table("kind", *HEAD, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for row in scoreboard(results):
         table.add_row(*row)
     console.print(table)

@@ -122,7 +122,7 @@ class Kind(Protocol):
 
 def reproduce(trial: Trial) -> str:
     """Return the command that runs a trial again."""
-    return f"PYTHONPATH=tests python -m faults --repeat '{trial.text}'"
+    return f"PYTHONPATH=tests .venv/bin/python -m faults --repeat '{trial.text}'"
 
 
 def all_kinds() -> dict[str, Kind]:

@@ -42,12 +42,24 @@ class Results:
                 found.append(trial)
         return found
 
+    def forget(self, trials: Iterable[Trial]) -> None:
+        """Drop what is known of some trials: they are run again."""
+        gone = set(trials)
+        self.all = [result for result in self.all if result.trial not in gone]
+        self._done = Counter(result.trial for result in self.all)
+        if self._path is not None and self._path.exists():
+            self._path.write_text("".join(map(_line, self.all)), encoding="utf-8")
+
     def add(self, result: Result) -> None:
         """Keep a result."""
         self.all.append(result)
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(result.as_json(), ensure_ascii=False) + "\n")
+                stream.write(_line(result))
+
+
+def _line(result: Result) -> str:
+    return json.dumps(result.as_json(), ensure_ascii=False) + "\n"
 
 
 def scoreboard(results: Sequence[Result]) -> list[tuple[str, ...]]:
