@@ -15,6 +15,7 @@ from typing import Any
 
 from stateguard.errors import RefusedError
 from stateguard.host.clock import boot_seconds
+from stateguard.model.identity import short
 
 MARKER = ".stateguard-demo"
 _IDENTITY = {
@@ -147,7 +148,7 @@ class Stage:
         """The head of main in the served repository."""
         return self.must("git", "--git-dir", self.home / "repo.git", "rev-parse", "main").strip()
 
-    def until(self, what: str, condition: Callable[[dict[str, Any]], object], seconds: float = 20.0) -> dict[str, Any]:
+    def until(self, what: str, condition: Callable[[dict[str, Any]], object], seconds: float = 60.0) -> dict[str, Any]:
         """Wait until the status fulfils a condition, and count that as a promise.
 
         Raises:
@@ -161,7 +162,12 @@ class Stage:
                 self.promise(what, kept=True)
                 return status
             time.sleep(0.1)
-        raise BrokenPromiseError(f"not within {seconds:.0f} s: {what}; status {json.dumps(status)[:600]}")
+        seen = f"{status.get('health')}, live {short(status.get('revision') or 'nothing')}"
+        raise BrokenPromiseError(
+            f"not kept within {seconds:.0f} s: {what}; it is {seen}",
+            changed=f"only {self.home}",
+            next_step=f"see {self.home / 'guard.log'}; a machine that is very busy can be too slow for the short windows",
+        )
 
     # the daemon
 

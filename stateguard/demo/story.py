@@ -21,7 +21,7 @@ from stateguard.errors import RefusedError
 from stateguard.demo.example import copy_example, play
 from stateguard.host.clock import boot_seconds
 
-_CONFIRM, _SOAK = "4s", "6s"
+_CONFIRM, _SOAK = "6s", "6s"
 _PUSH_DONE = "git exits 0 and main has moved"
 
 

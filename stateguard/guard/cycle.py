@@ -163,6 +163,7 @@ class Cycle:
             soak,
             moment(),
             health=health,
+            failing=sum(1 for one in seen.probes if one.failures and one.probe.required and not one.probe.external),
             drifted=len(seen.drift),
             open_incidents=len(guard.store.unsettled()),
             suspended=False,

@@ -35,9 +35,20 @@ class Promotion:
 
 
 def may_promote(
-    soak: Soak, now: Moment, *, health: Health, drifted: int, open_incidents: int, suspended: bool, head: str | None
+    soak: Soak,
+    now: Moment,
+    *,
+    health: Health,
+    failing: int,
+    drifted: int,
+    open_incidents: int,
+    suspended: bool,
+    head: str | None,
 ) -> Promotion:
-    """Decide whether a soaking state becomes a baseline: soaked in full, healthy, undrifted, no open incident."""
+    """Decide whether a soaking state becomes a baseline: soaked in full, healthy, undrifted, no open incident.
+
+    ``failing`` is how many required probes failed when they were asked last, although not often enough to count yet.
+    """
     if not now.reached(soak.due):
         return Promotion(now=False, waiting_for="the end of the soak")
     if suspended:
@@ -48,6 +59,8 @@ def may_promote(
         return Promotion(now=False, waiting_for="the open incident to be resolved")
     if health is not Health.HEALTHY:
         return Promotion(now=False, waiting_for=f"health (now {health})")
+    if failing:
+        return Promotion(now=False, waiting_for="a probe that failed to pass again, or to fail for good")
     if drifted:
         return Promotion(now=False, waiting_for="the drift of the live directory to be settled")
     return Promotion(now=True, waiting_for="")

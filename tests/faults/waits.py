@@ -57,7 +57,14 @@ class Soaking(Held):
             return
         left, began = soak.due.since(moment()), time.monotonic()
         while not may_promote(
-            soak, moment(), health=Health.HEALTHY, drifted=0, open_incidents=0, suspended=False, head=soak.revision
+            soak,
+            moment(),
+            health=Health.HEALTHY,
+            failing=0,
+            drifted=0,
+            open_incidents=0,
+            suspended=False,
+            head=soak.revision,
         ).now:
             assert time.monotonic() < began + _SLACK_SECONDS, f"the soak of 1 s does not end: {left} s were left"
             time.sleep(0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -289,36 +290,38 @@ def at(seconds: float) -> Moment:
 SOAK = Soak("live", 1, at(0), at(900), frozenset({"a/p"}), "old", before_was_well=True, by_rollback=False)
 
 
+WELL: dict[str, Any] = {
+    "health": Health.HEALTHY, "failing": 0, "drifted": 0, "open_incidents": 0, "suspended": False, "head": "live",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("seconds", "suspended", "head", "incidents", "health", "drifted", "waits"),
+    ("seconds", "other", "waits"),
     [
-        (900, False, "live", 0, Health.HEALTHY, 0, ""),
-        (899, False, "live", 0, Health.HEALTHY, 0, "the end of the soak"),
-        (900, True, "live", 0, Health.HEALTHY, 0, "resume"),
-        (900, False, "other", 0, Health.HEALTHY, 0, "applied"),
-        (900, False, None, 0, Health.HEALTHY, 0, "applied"),
-        (900, False, "live", 1, Health.HEALTHY, 0, "incident"),
-        (900, False, "live", 0, Health.UNKNOWN, 0, "health (now UNKNOWN)"),
-        (900, False, "live", 0, Health.DEGRADED, 0, "health (now DEGRADED)"),
-        (900, False, "live", 0, Health.HEALTHY, 1, "drift"),
+        (900, {}, ""),
+        (899, {}, "the end of the soak"),
+        (900, {"suspended": True}, "resume"),
+        (900, {"head": "other"}, "applied"),
+        (900, {"head": None}, "applied"),
+        (900, {"open_incidents": 1}, "incident"),
+        (900, {"health": Health.UNKNOWN}, "health (now UNKNOWN)"),
+        (900, {"health": Health.DEGRADED}, "health (now DEGRADED)"),
+        (900, {"failing": 1}, "a probe that failed"),
+        (900, {"drifted": 1}, "drift"),
     ],
 )
-def test_promotion(
-    seconds: float, suspended: bool, head: str | None, incidents: int, health: Health, drifted: int, waits: str
-) -> None:
-    found = may_promote(
-        SOAK, at(seconds), health=health, drifted=drifted, open_incidents=incidents, suspended=suspended, head=head
-    )
+def test_promotion(seconds: float, other: dict[str, Any], waits: str) -> None:
+    found = may_promote(SOAK, at(seconds), **WELL | other)
     assert found.now == (not waits)
     assert waits in found.waiting_for
 
 
 def test_only_everything_at_once_promotes() -> None:
     """Of all combinations exactly one signs."""
-    cases = product((0.0, 900.0), (True, False), ("live", "x", None), (0, 1, 2), Health, (0, 3))
+    cases = product((0.0, 900.0), (True, False), ("live", "x", None), (0, 1, 2), Health, (0, 1), (0, 3))
     found = [
-        may_promote(SOAK, at(s), suspended=p, head=h, open_incidents=i, health=w, drifted=d)
-        for s, p, h, i, w, d in cases
+        may_promote(SOAK, at(s), suspended=p, head=h, open_incidents=i, health=w, failing=f, drifted=d)
+        for s, p, h, i, w, f, d in cases
     ]
     assert found.count(Promotion(now=True, waiting_for="")) == 1
     assert all(p.now != bool(p.waiting_for) for p in found)
