@@ -24,7 +24,8 @@ def shown(row: Row) -> str:
     size = f", {row.files} files" if row.files else ""
     some = f", {row.changed} changed" if row.changed else ""
     promised = f" (at most {_promise(row)}: {'held' if row.held else 'MISSED'})" if row.most is not None else ""
-    return f"{row.work}{size}{some}: {_value(row.ours, row.unit)}{peer}; {_figure(row)}{promised}"
+    figure = f"; {_figure(row)}" if row.theirs else ""
+    return f"{row.work}{size}{some}: {_value(row.ours, row.unit)}{peer}{figure}{promised}"
 
 
 def publish(rows: Sequence[Row], root: Path) -> None:
@@ -42,7 +43,16 @@ def publish(rows: Sequence[Row], root: Path) -> None:
 
 def table(rows: Sequence[Row], facts: dict[str, str]) -> str:
     """Return the generated part of the page."""
-    lines = [f"Measured on {'; '.join(facts.values())}.", "", _HEAD]
+    limited = [row for row in rows if row.most is not None]
+    gates = [row for row in limited if row.gate]
+    held, gates_held = (sum(1 for row in some if row.held) for some in (limited, gates))
+    lines = [
+        f"Measured on {'; '.join(facts.values())}.",
+        "",
+        f"**{held} of {len(limited)} limits are held**, {gates_held} of {len(gates)} gates among them.",
+        "",
+        _HEAD,
+    ]
     for row in rows:
         verdict = "" if row.most is None else ("held" if row.held else "**missed**")
         gate = " (gate)" if row.gate else ""
@@ -81,8 +91,6 @@ def _value(values: Sequence[float], unit: str) -> str:
 
 
 def _figure(row: Row) -> str:
-    if not row.theirs:
-        return _value(row.ours, row.unit)
     return f"{row.figure * 1000:+.0f} ms" if row.beyond else f"{row.figure:.3f}"
 
 
