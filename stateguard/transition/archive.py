@@ -100,10 +100,10 @@ class Archive:
 
     def _unlike(self, commit: str, desired: PathMap) -> set[str]:
         """Return the desired paths of which the last snapshot may not hold what lies there now."""
-        drifted = {one.path for one in self._tracked.drift(commit, desired)}
         last = self._last
         if last is None:
-            return {*desired, *drifted}
+            return set(desired)
+        drifted = {one.path for one in self._tracked.drift(commit, desired)}
         moved = self._declared.differing(last.paths.revision, commit).paths
         return {*drifted, *moved, *(path for path in last.paths.changes if path in desired)}
 
