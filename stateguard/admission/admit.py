@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stateguard.admission.attributes import attribute_problems, is_attributes, steers_git
 from stateguard.admission.differences import Differences, differences
 from stateguard.admission.documents import contents, is_bounded, is_read, is_seed, positions
 from stateguard.admission.foreign.reading import Recognised
@@ -126,12 +127,26 @@ class _Judging:
                 path, "budget", f"the file has {words.size(size)}, at most {limit} are let in; keep it elsewhere"
             )
             return False
+        if mode == SYMLINK and steers_git(path):
+            self.report(path, "symlink", "git reads this file for itself, so it must be no link; replace it")
+            return False
+        if is_attributes(path) and not self.fits_as_attributes(path, identity, size):
+            return False
         if mode == SYMLINK:
             target = b"" if size > MAX_TARGET_BYTES else self.bytes_of(path, identity)
             problem = symlink_problem(path, target) if target is not None else None
             self.problems.extend([problem] if problem else [])
             return problem is None and target is not None
         return True
+
+    def fits_as_attributes(self, path: str, identity: str, size: int) -> bool:
+        if size > MAX_BYTES:
+            self.report(path, "budget", f"the file has {words.size(size)}, at most {words.size(MAX_BYTES)} are read")
+            return False
+        data = self.bytes_of(path, identity)
+        found = attribute_problems(path, data) if data is not None else []
+        self.problems.extend(found)
+        return data is not None and not found
 
     def entry(self, path: str) -> tuple[int, str]:
         return self.fresh.get(path) or self.noted[path]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from stateguard.config.problem import Problem, clipped
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK
 
-MAX_COMPONENT_BYTES = 255
+MAX_COMPONENT_BYTES = 200
 MAX_PATH_BYTES = 1024
+MAX_DEPTH = 64
 MAX_TARGET_BYTES = 1024
 
 _SHOWN = 1100
 _SUBMODULE = 0o160000
 _MODES = (REGULAR, EXECUTABLE, SYMLINK)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u2060\u206a-\u206f\ufeff]")
+_IGNORABLE = re.compile("[\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+_RESERVED = re.compile(r'[:*?"<>|]')
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\..*)?", re.IGNORECASE)
 _GIT = re.compile(r"\.git[ .]*(?:[:\\].*)?|git~[0-9]+", re.IGNORECASE)
 _OWN = ".stateguard"
 _WRITING = ".stateguard-tmp-"
@@ -45,6 +48,8 @@ def path_problems(path: bytes, mode: int) -> list[Problem]:
         messages[f"names that begin with {_OWN} belong to the guard; rename it"] = None
     if any(component.casefold().startswith(_WRITING) for component in text.split("/")):
         messages[f"names that begin with {_WRITING} are those of files being written; rename it"] = None
+    if text.count("/") >= MAX_DEPTH:
+        messages[f"the path goes through more than {MAX_DEPTH} directories; make it flatter"] = None
     for component in text.split("/"):
         messages.update(dict.fromkeys(_component_messages(component)))
     return [*problems, *(Problem(shown, 0, "path", message) for message in messages)]
@@ -64,27 +69,32 @@ def _component_messages(component: str) -> list[str]:
         return ["the path has an empty component; remove the extra slash"]
     if component in (".", ".."):
         return [f"the path has the component {component}; write it without"]
-    messages = []
-    if _CONTROL.search(component):
-        messages.append("the path has a control character; rename it")
-    if _IGNORABLE.search(component):
-        messages.append("the path has an invisible character; rename it")
-    if "\\" in component:
-        messages.append("the path has a backslash; use / between directories")
-    if is_git(component):
-        messages.append("a name that some file systems take for .git is not let in; rename it")
-    if component.startswith("-"):
-        messages.append("a name that begins with - is taken for an option; rename it")
-    if component.endswith((" ", ".")):
-        messages.append("a name that ends with a blank or a dot is lost on some file systems; rename it")
-    if len(component.encode()) > MAX_COMPONENT_BYTES:
-        messages.append(f"a name in the path has more than {MAX_COMPONENT_BYTES} bytes; shorten it")
-    return messages
+    return [message for is_wrong, message in _RULES if is_wrong(component)]
 
 
 def is_git(component: str) -> bool:
     """Say whether some file system would take a name for ``.git``: by case, NTFS streams, ignorable characters."""
     return _GIT.fullmatch(_IGNORABLE.sub("", component)) is not None
+
+
+_RULES: tuple[tuple[Callable[[str], object], str], ...] = (
+    (_CONTROL.search, "the path has a control character; rename it"),
+    (_IGNORABLE.search, "the path has an invisible character; rename it"),
+    (lambda name: "\\" in name, "the path has a backslash; use / between directories"),
+    (_RESERVED.search, 'the path has one of : * ? " < > |, which some file systems refuse; rename it'),
+    (_DEVICE.fullmatch, "the path has the name of a device of Windows; rename it"),
+    (is_git, "a name that some file systems take for .git is not let in; rename it"),
+    (lambda name: name.startswith("-"), "a name that begins with - is taken for an option; rename it"),
+    (
+        lambda name: name.endswith((" ", ".")),
+        "a name that ends with a blank or a dot is lost on some file systems; rename it",
+    ),
+    (
+        lambda name: len(name.encode()) > MAX_COMPONENT_BYTES,
+        f"a name in the path has more than {MAX_COMPONENT_BYTES} bytes; shorten it",
+    ),
+)
+"""What makes a name wrong, and what is said then."""
 
 
 def symlink_problem(path: str, target: bytes) -> Problem | None:

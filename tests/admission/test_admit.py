@@ -106,6 +106,22 @@ def test_declarations_are_no_links() -> None:
     assert verdict.system is None
 
 
+@pytest.mark.parametrize("name", [".gitattributes", "config/.gitignore", "a/.gitmodules", "a/GITATT~1", ".mailmap"])
+def test_what_git_reads_for_itself_is_no_link(name: str) -> None:
+    assert codes(judge(tree(links={name: b"bin/a.py"}), None, POLICY)) == {(name, "symlink")}
+
+
+def test_attributes_name_no_filters() -> None:
+    files = {**FILES, "agents/.gitattributes": b"*.md text\n*.bin filter=lfs\n", ".gitattributes": b"*.md text\n"}
+    (problem,) = judge(tree(files), None, POLICY).problems
+    assert (problem.path, problem.line, problem.code) == ("agents/.gitattributes", 2, "attributes")
+    assert judge(tree(files), tree(files), POLICY).admitted, "what did not change is not judged again"
+    large = {**FILES, ".gitattributes": b"*.md text\n" * 200_000}
+    assert codes(judge(tree(large), None, POLICY)) == {(".gitattributes", "budget")}
+    raw = {b".gitattributes": (0o100644, "e" * 40)}
+    assert codes(judge(tree(FILES, raw=raw), None, POLICY)) == {(".gitattributes", "missing-object")}
+
+
 def test_a_config_file_may_be_a_link() -> None:
     files = {path: data for path, data in FILES.items() if path != "config/limits.yaml"}
     assert judge(tree(files, links={"config/limits.yaml": b"free.yaml"}), None, POLICY).admitted

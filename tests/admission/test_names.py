@@ -9,8 +9,11 @@ from stateguard.admission.names import is_git, path_problems, shown_path, symlin
 
 @pytest.mark.parametrize(
     "path",
-    ["a", "agents/nutrition/agent.yaml", ".gitignore", ".gitattributes", "a/.hidden", "é/ü.md", "a b/c-d", "x" * 255],
-)
+    [
+        "a", "agents/nutrition/agent.yaml", ".gitignore", ".gitattributes", "a/.hidden", "é/ü.md", "a b/c-d", "x" * 200,
+        "/".join("a" * 64), "console.md", "com/lpt.txt", "nullable", "auxiliary/con-fig", "~", "a;b", "日本語.yaml",
+    ],
+)  # fmt: skip
 def test_ordinary_paths_come_in(path: str) -> None:
     assert path_problems(path.encode(), 0o100644) == []
 
@@ -43,7 +46,23 @@ def test_ordinary_paths_come_in(path: str) -> None:
         (".g\u200cit/x".encode(), ".git"),
         ("\ufeff.git".encode(), ".git"),
         ("a\u202e".encode(), "invisible"),
-        (b"x" * 256, "255 bytes"),
+        (b"x" * 201, "200 bytes"),
+        (b"/".join([b"a"] * 65), "64 directories"),
+        ("a\u2066b".encode(), "invisible"),
+        ("a\u200bb".encode(), "invisible"),
+        ("a\u061c".encode(), "invisible"),
+        ("a\U000e0041".encode(), "invisible"),
+        (b"a:b", "some file systems refuse"),
+        (b"a/b?", "some file systems refuse"),
+        (b'"a"', "some file systems refuse"),
+        (b"a|b", "some file systems refuse"),
+        (b"<a>", "some file systems refuse"),
+        (b"*", "some file systems refuse"),
+        (b"CON", "device"),
+        (b"a/nul.txt", "device"),
+        (b"a/Com1 .tar.gz", "device"),
+        ("lpt²".encode(), "device"),
+        (b"conin$", "device"),
         (b"/".join([b"x" * 100] * 11), "1024 bytes"),
         (b"-rf", "option"),
         (b"a/-rf", "option"),

@@ -84,14 +84,15 @@ def test_a_bomb_is_recognised_and_not_walked() -> None:
 def test_no_depth_is_too_deep(again: bool) -> None:
     levels: dict[str, Iterable[Row]] = {f"{n}": [(b"a", DIRECTORY, f"{n + 1}")] for n in range(20_000)}
     made = Made(levels | {"20000": [(b"agents.yaml", REGULAR, "f" * 40)], "none": []})
-    (problem,) = judge(made.tree("0"), made.tree("none") if again else None, POLICY).problems
-    assert problem.code == "path"
-    assert "more than 1024 bytes" in problem.message
+    problems = judge(made.tree("0"), made.tree("none") if again else None, POLICY).problems
+    assert [problem.code for problem in problems] == ["path", "path"]
+    assert "more than 64 directories" in problems[0].message
+    assert "more than 1024 bytes" in problems[1].message
     assert judge(made.tree("none"), made.tree("0"), POLICY).admitted
 
 
 def test_paths_of_the_greatest_length_come_in() -> None:
-    longest = "/".join(["x" * 255] * 4)
+    longest = "/".join([*["x" * 200] * 5, "x" * 18])
     assert judge(tree({longest: b""}), None, POLICY).changed == (longest,)
     assert told(judge(tree({longest + "/y": b""}), None, POLICY)) == [(longest + "/y", "path")]
 
