@@ -144,7 +144,8 @@ class Applies:
         actor = admitted["actor"] if mine else GUARD
         reason = admitted["reason"] if mine else "main moved while the guard did not run"
         token = f"catch-up-{live}-{head}-{len(guard.books.journal.of_kind('apply', 0.0))}"
-        operation = guard.books.journal.open("apply", actor, reason, {"target": head, "catch_up": True}, token=token)
+        request = {"target": head, "catch_up": True, "admitted": mine}
+        operation = guard.books.journal.open("apply", actor, reason, request, token=token)
         self.resume(operation, say)
         return self._recorded(operation)
 
@@ -179,7 +180,17 @@ class Applies:
             message = f"Apply {short(target)} again\n\n{operation.reason}\n"
             record = {"main": "forward", "old": guard.main, "message": message}
         catching_up = bool(operation.request.get("catch_up"))
+        if catching_up and not operation.request.get("admitted"):
+            self._require_valid(target)
         return Wish(Kind.APPLY, guard.applied, target, differing=catching_up, record=record)
+
+    def _require_valid(self, target: str) -> None:
+        """Refuse what somebody moved main to past the hooks, unless a push of it would have come in."""
+        verdict = judge_commit(self._guard, self._guard.repository, target, pushed=False)
+        if verdict.problems:
+            message = f"main was moved past the hooks to what would be refused: {verdict.problems[0].text()}"
+            hint = "push what mends it, or make what is live the head of main again: stateguard apply REV"
+            raise RefusedError(message, next_step=hint)
 
     # what they share
 
