@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -21,6 +22,9 @@ VARIABLE = "STATEGUARD_AGENT"
 REVISION = "STATEGUARD_REVISION"
 """Environment variable with the commit that an agent was started from: known even if its guard died at once."""
 
+_OF_THE_HOST = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+)
 _LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -77,7 +81,8 @@ def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str) -> C
 
     Raises:
         ProgramError: its program cannot be executed.
-        AgentsError: the log cannot be opened, or the live directory is missing.
+        AgentsError: the log cannot be opened, the live directory is missing, or the host lacks descriptors, processes,
+            memory or disk: that says nothing about the agent, and can be tried again.
     """
     if not spec.command:
         message = "its agent.yaml names no command, which the embedded runtime needs"
@@ -98,13 +103,21 @@ def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str) -> C
         if not live.is_dir():
             message = f"the live directory {live} is missing"
             raise AgentsError(message, next_step="bring it back: stateguard recover") from error
+        if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
+            raise _host_error(spec.name, error) from error
         raise ProgramError(_why(spec.command[0], error)) from error
     finally:
         os.close(output)
     # This runtime follows the child by its pidfd and reaps it by that, and on close leaves it running. A Popen object
     # that has a return code does neither: no second reaping behind our back, no warning about a child that runs on.
     process.returncode = 0
-    return Child(identify(process.pid) or ProcessIdentity(process.pid, 0), os.pidfd_open(process.pid))
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except OSError as error:
+        end_group(process.pid)  # nobody could follow it
+        os.waitpid(process.pid, 0)
+        raise _host_error(spec.name, error) from error
+    return Child(identify(process.pid) or ProcessIdentity(process.pid, 0), pidfd)
 
 
 def take_over(identity: ProcessIdentity) -> Child | None:
@@ -128,6 +141,11 @@ def describe(status: int | None) -> str:
         return f"killed by signal {signal.Signals(-status).name.removeprefix('SIG')}"
     except ValueError:  # real-time signals have numbers only
         return f"killed by signal {-status}"
+
+
+def _host_error(name: str, error: OSError) -> AgentsError:
+    message = f"{name} could not be started: {error.strerror}"
+    return AgentsError(message, next_step="look what the host lacks: ulimit -a, free, df")
 
 
 def _open_log(path: Path) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.server
 import os
+import resource
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +97,33 @@ class TestContract:
         setting.live.rmdir()
         with pytest.raises(AgentsError, match="live directory"):
             runtime.start(python("a", SLEEPS), "r")
+
+
+@pytest.mark.parametrize("spare", range(12))
+def test_a_host_without_descriptors_is_no_exit_of_the_agent(
+    setting: Setting, runtime: AgentRuntime, spare: int
+) -> None:
+    """Whatever it is that cannot be opened, the agent runs once afterwards, or not at all."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    spec = python("a", SLEEPS, restart=Restart.NEVER)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1 + spare, before[1]))
+    said = ""
+    try:
+        runtime.start(spec, "r")
+    except AgentsError as error:
+        said = error.message
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert not said or "Too many open files" in said
+    assert all(found.exits == 0 for found in runtime.statuses().values())
+    runtime.start(spec, "r")
+
+    def marked() -> list[int]:
+        return [pid for pid, value in with_variable(VARIABLE) if value.startswith(f"{setting.identity}:")]
+
+    eventually(marked)  # the kernel shows the variables of a new program a moment after it has begun
+    assert marked() == [pid_of(runtime)]
 
 
 class TestExits:
