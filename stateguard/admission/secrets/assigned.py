@@ -1,0 +1,118 @@
+"""Values that look like secrets, behind the name of a setting that says so: the rules of last resort."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from stateguard.admission.secrets.rule import Rule, value_of
+from stateguard.admission.secrets.values import is_secret
+
+_NAME_BYTES = 48
+_HEAD = re.compile(rb"[A-Za-z0-9_.-]{0,48}\Z")
+_CAMEL = re.compile(rb"(?<=[a-z0-9])(?=[A-Z])")
+_WORDS = re.compile(rb"[a-z0-9]{1,60}")
+
+_PATTERN = re.compile(
+    rb"(?P<tail>[A-Za-z][A-Za-z0-9_.-]{2,59}+)"
+    rb"(?P<between>\\?[\"'`]?\]?[ \t]{0,8}(?::[ ]?[A-Za-z]{3,12}[ ]{0,2}(?==))?(?:=>|:=|={1,3}|:|>)[ \t]{0,24}"
+    rb"|\\?[\"']?,?[ \t\r\n]{1,24})"
+    rb"(?:(?i:bearer|basic|token)[ ])?(?:[bruf]{0,2}\\?"
+    rb"(?:\"(?:(?i:bearer|basic|token)[ ])?(?P<double>[^\"\s\\]{8,300}+)(?=[\"\\])"
+    rb"|'(?:(?i:bearer|basic|token)[ ])?(?P<single>[^'\s\\]{8,300}+)(?=['\\])"
+    rb"|`(?P<ticked>[^`\s\\]{8,300}+)(?=`))"
+    rb"|(?P<bare>[^\s\"'`,;<>(){}\[\]|\\]{8,300}+))"
+)
+"""A name, what separates it, and one word. Nothing is given back once it is taken (``+``), so that it stays linear."""
+
+_END_OF_VALUE = re.compile(rb"[ \t]{0,8}(?:[\r\n,;#}\])\"'`|\\<&]|//|\Z)")
+_BLANK = re.compile(rb"[ \t]")
+
+_CHOSEN = frozenset((b"password", b"passwd", b"passphrase", b"pwd", b"passwort"))
+_DRAWN = frozenset(
+    (b"secret", b"token", b"credential", b"credentials", b"apikey", b"authorization", b"bearer", b"authkey")
+)
+_KEYS = frozenset(
+    b"api access private secret signing encryption auth master shared account service session jwt hmac app".split()
+)
+_OTHERWISE = frozenset(
+    b"name names id ids file files path dir url uri ref refs reference type kind limit limits count counts size len "
+    b"length ttl expiry expires expiration env var arn version field header label policy mode store manager provider "
+    b"hash sha sha1 sha256 sha512 md5 digest checksum fingerprint hint prefix suffix format regex pattern endpoint "
+    b"host server port class algorithm algo encoding usage budget cost price window rate timeout interval at by for "
+    b"index source src backend scope scopes status title description placeholder example required enabled public pub "
+    b"tokenizer commit revision integrity vocab test".split()
+)
+"""Words in a name that make it the name of something about a secret, or of something else altogether."""
+
+
+def _words_of_name(match: re.Match[bytes]) -> list[bytes]:
+    start = match.start()
+    head = _HEAD.search(match.string, max(0, start - _NAME_BYTES), start)
+    name = (head.group() if head else b"") + match.group("tail")
+    return _WORDS.findall(_CAMEL.sub(b"_", name).lower())
+
+
+def _is_name_of_password(words: list[bytes]) -> bool:
+    return any(word in _CHOSEN or word.endswith((b"password", b"passwd", b"pwd")) for word in words)
+
+
+def _is_name_of_secret(words: list[bytes]) -> bool:
+    if any(word in _DRAWN or word.endswith((b"secret", b"token", b"apikey")) for word in words):
+        return True
+    return any(word == b"key" and before in _KEYS for before, word in pairwise(words))
+
+
+def _is_assignment(match: re.Match[bytes]) -> bool:
+    """Say whether the form is that of an assignment: not a sentence, and no call or expression behind the name."""
+    between = match.group("between")
+    if not any(sign in between for sign in (b"=", b":", b">")):
+        # The value of an option of a command, or the next word of a sentence.
+        start = match.start()
+        head = _HEAD.search(match.string, max(0, start - _NAME_BYTES), start)
+        return head is not None and head.group().startswith(b"--")
+    if match.group("bare") is None:
+        return True
+    if _END_OF_VALUE.match(match.string, match.end()):
+        return True
+    # A blank and more words: still a value in a shell, where a blank ends it; a sentence behind a colon.
+    return between.endswith(b"=") and _BLANK.match(match.string, match.end()) is not None
+
+
+def _is_password(match: re.Match[bytes]) -> bool:
+    return _accepts(match, password=True)
+
+
+def _is_other_secret(match: re.Match[bytes]) -> bool:
+    return _accepts(match, password=False)
+
+
+def _accepts(match: re.Match[bytes], *, password: bool) -> bool:
+    if not _is_assignment(match):
+        return False
+    words = _words_of_name(match)
+    if not _OTHERWISE.isdisjoint(words) or password is not _is_name_of_password(words):
+        return False
+    return (password or _is_name_of_secret(words)) and is_secret(value_of(match), password=password)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "assigned-password",
+        "a password",
+        (b"passw", b"passphrase", b"pwd"),
+        _PATTERN,
+        folded=True,
+        accepts=_is_password,
+        generic=True,
+    ),
+    Rule(
+        "assigned-secret",
+        "a value that looks like a secret",
+        (b"secret", b"token", b"key", b"credential", b"authorization"),
+        _PATTERN,
+        folded=True,
+        accepts=_is_other_secret,
+        generic=True,
+    ),
+)
