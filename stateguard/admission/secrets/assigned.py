@@ -104,7 +104,6 @@ RULES: tuple[Rule, ...] = (
         _PATTERN,
         folded=True,
         accepts=_is_password,
-        generic=True,
     ),
     Rule(
         "assigned-secret",
@@ -113,6 +112,5 @@ RULES: tuple[Rule, ...] = (
         _PATTERN,
         folded=True,
         accepts=_is_other_secret,
-        generic=True,
     ),
 )

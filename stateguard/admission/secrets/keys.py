@@ -42,14 +42,30 @@ def _is_password(match: re.Match[bytes]) -> bool:
 def _key(kind: str, title: str, begin: str, words: str) -> Rule:
     """Return the rule for keys in armour, by its first line."""
     pattern = begin + words + "-{4,5}"
-    return Rule(kind, title, (begin.lower().encode(),), re.compile(pattern.encode()), folded=True, accepts=_has_body)
+    return Rule(
+        kind,
+        title,
+        (begin.lower().encode(),),
+        re.compile(pattern.encode()),
+        folded=True,
+        accepts=_has_body,
+        needs=(b"private key",),
+    )
 
 
 def _address(kind: str, title: str, schemes: str, pattern: str) -> Rule:
     """Return the rule for addresses with a user and a password."""
     whole = pattern + r"""://(?P<user>[^\s/:@"'`<>\\]{0,100}):([^\s/@"'`<>\\]{3,200})@(?=[\w\[$])"""
     keywords = tuple(scheme.encode() for scheme in schemes.split())
-    return Rule(kind, title, keywords, re.compile(whole.encode(), re.IGNORECASE), folded=True, accepts=_is_password)
+    return Rule(
+        kind,
+        title,
+        keywords,
+        re.compile(whole.encode(), re.IGNORECASE),
+        folded=True,
+        accepts=_is_password,
+        needs=(b"://", b"@"),
+    )
 
 
 RULES: tuple[Rule, ...] = (

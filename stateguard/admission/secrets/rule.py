@@ -55,8 +55,8 @@ class Rule:
     Otherwise the whole match is part of one long word, and is looked for in those alone.
     """
     accepts: Callable[[re.Match[bytes]], bool] = is_not_placeholder
-    generic: bool = False
-    """Found by the name of a setting alone: says nothing where a rule that knows the format has spoken."""
+    needs: tuple[bytes, ...] = ()
+    """What else the content has, in lower case, if it has such a value: looked for first, once for many keywords."""
 
 
 def token(

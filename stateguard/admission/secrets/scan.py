@@ -34,7 +34,13 @@ _IN_WORDS = tuple(
     for sign in _SIGNS
 )
 _SHAPED = tuple(rule for rule in RULES if not rule.keywords)
-_ANYWHERE = tuple((keyword, rule) for rule in RULES if rule.folded for keyword in rule.keywords)
+_ANYWHERE = tuple(
+    (
+        needs,
+        tuple((keyword, rule) for rule in RULES if rule.folded and rule.needs == needs for keyword in rule.keywords),
+    )
+    for needs in sorted({rule.needs for rule in RULES})
+)
 _ORDER = {id(rule): place for place, rule in enumerate(RULES)}
 
 _WORD_BYTES = 20
@@ -95,9 +101,11 @@ def _claims(words: bytes, lowered: bytes, content: bytes) -> list[tuple[Rule, It
             ]
     if b"." in words:
         claims += [(rule, _in_content(filter(rule.accepts, rule.pattern.finditer(words)), content)) for rule in _SHAPED]
-    claims += [
-        (rule, _from_keyword(rule, keyword, lowered, content)) for keyword, rule in _ANYWHERE if keyword in lowered
-    ]
+    for needs, pairs in _ANYWHERE:
+        if all(need in lowered for need in needs):
+            claims += [
+                (rule, _from_keyword(rule, keyword, lowered, content)) for keyword, rule in pairs if keyword in lowered
+            ]
     claims.sort(key=lambda claim: _ORDER[id(claim[0])])
     return claims
 

@@ -46,8 +46,8 @@ _CLASSES_OF_A_PASSWORD = 2
 _CLASSES_OF_ALL = 3
 
 _WEAK = frozenset(
-    b"password passwd pass pwd secret user username admin root guest postgres mysql redis rabbitmq mongo test token key "
-    b"none null true false empty unset apikey api_key x-access-token oauth2 foo bar".split()
+    b"password passwd pass pwd secret user username admin root guest postgres mysql redis rabbitmq mongo test token "
+    b"key none null true false empty unset apikey api_key x-access-token oauth2 foo bar".split()
 )
 
 
