@@ -28,7 +28,7 @@ _PATTERN = re.compile(
 _END_OF_VALUE = re.compile(rb"[ \t]{0,8}(?:[\r\n,;#}\])\"'`|\\<&]|//|\Z)")
 _BLANK = re.compile(rb"[ \t]")
 
-_CHOSEN = frozenset((b"password", b"passwd", b"passphrase", b"pwd", b"passwort"))
+_CHOSEN = frozenset((b"pass", b"password", b"passwd", b"passphrase", b"pwd", b"passwort"))
 _DRAWN = frozenset(
     (b"secret", b"token", b"credential", b"credentials", b"apikey", b"authorization", b"bearer", b"authkey")
 )
@@ -100,7 +100,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "assigned-password",
         "a password",
-        (b"passw", b"passphrase", b"pwd"),
+        (b"pass", b"pwd"),
         _PATTERN,
         folded=True,
         accepts=_is_password,

@@ -7,8 +7,8 @@ import re
 _STAND_INS = (
     b"xxxx,***,...,example,placeholder,change-me,changeme,change-it,changeit,change-this,your-,yourkey,yourtoken,yourapi,"
     b"yoursecret,yourpass,my-api,my-key,my-token,my-secret,my-pass,mysecret,dummy,redacted,sample,insert-,replace-,"
-    b"replaceme,goes-here,-here,not-a-,not-real,not-secret,not-for,fake-,12345678,01234567,abcdefgh,a1b2c3,deadbeef,"
-    b"98765432,todo,<,{{,${,\xe2\x80\xa6".split(b",")
+    b"replaceme,goes-here,-here,not-a-,not-real,not-secret,not-for,fake-,deadbeef,"
+    b"todo,<,{{,${,\xe2\x80\xa6".split(b",")
 )
 """What stands in for a secret: lower case, with - for what can be a blank, - or _ ."""
 _REPEATED = re.compile(rb"(.)\1{5}")
@@ -20,7 +20,7 @@ _DOCUMENTED = (
 _FEWEST_DIFFERENT = 7
 
 _REFERENCE = re.compile(
-    rb"[$!&*@%]?[({<]|[$%][A-Za-z_{(]|[$][0-9][a-z]?[$]|ENC\[|(?:env|vault|file|ssm|arn|data|ref|sops|keyring|keychain|"
+    rb"[$!&*@%]?[({<]|\*[a-z_]|[$%][A-Za-z_{(]|[$][0-9][a-z]?[$]|ENC\[|(?:env|vault|file|ssm|arn|data|ref|sops|keyring|keychain|"
     rb"secret|secrets|aws|gcp|azure|kms|cmd|exec|sha1|sha256|sha384|sha512|md5|SHA256|MD5)[:+]|sha(?:1|256|384|512)-"
     rb"|[a-z][a-z0-9+.-]{1,20}://|AAAA[BCE][23]Nz|(?:~|\.{1,2})/|/[A-Za-z._-]{2,16}/|[A-Za-z]:\\|projects/"
     rb"|(?:os|process|self|config|settings|env|secrets|vars|inputs|steps|var|local|data|this|args|ctx)\."

@@ -177,7 +177,8 @@ def drawn(parts: str, source: random.Random) -> str:
 
 def pieces(specimen: Specimen) -> set[str]:
     """Return every six characters of what is secret in a value."""
-    secret = specimen.value[len(specimen.fixed) :]
+    secret = specimen.value[len(specimen.fixed) :].replace("IncomingWebhook", "").partition("@db.internal")[0]
+    secret = secret.partition("@mq.internal")[0].partition("@git.internal")[0]
     return {secret[n : n + 6] for n in range(len(secret) - 5)}
 
 
