@@ -29,6 +29,7 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
     from stateguard.config.defaults import default_policy
     from stateguard.guard.admit import tree_reader
     from stateguard.guard.gather import read_directory
+    from stateguard.guard.secrets import secrets_in
     from stateguard.guard.settings import read_settings
     from stateguard.state import trees
     from stateguard.state.repository import Repository
@@ -40,6 +41,7 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
             repository = Repository.create(Path(scratch) / "scratch.git", served=False)
             tree = trees.build(repository, read_directory(directory.absolute(), repository))
             verdict = judge(tree_reader(repository, tree), None, default_policy(), commands=commands)
+            problems = [*verdict.problems, *secrets_in(repository, tree, verdict.system)]
     else:
         if not home.exists():
             message = f"{place} is no directory, and {home.root} is no guard home with such a revision"
@@ -47,16 +49,17 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
         repository = Repository(home.repository)
         commit = repository.commit(repository.resolve(place))
         verdict = judge(tree_reader(repository, commit.tree), None, default_policy(), commands=commands)
+        problems = [*verdict.problems, *secrets_in(repository, commit.tree, verdict.system)]
     told = notes(verdict.system.probes, home) if verdict.system and home.exists() else []
     document = {
-        "valid": verdict.admitted,
-        "problems": [p.as_json() for p in verdict.problems],
+        "valid": not problems,
+        "problems": [p.as_json() for p in problems],
         "recognised": [one.as_json() for one in verdict.recognised],
         "notes": list(told),
     }
     told += [line(summary(verdict.recognised))] if verdict.recognised else []
-    show(ctx, document, [*([p.text() for p in verdict.problems] or ["valid"]), *told])
-    return 0 if verdict.admitted else 1
+    show(ctx, document, [*([p.text() for p in problems] or ["valid"]), *told])
+    return 1 if problems else 0
 
 
 def notes(probes: tuple[Probe, ...], home: Home) -> list[str]:

@@ -11,7 +11,7 @@ from stateguard.config.fields import ApiVersion, Budget, Count, Duration, Name, 
 from stateguard.config.probe import ProbeList
 from stateguard.config.problem import InvalidDocument, Problem, shown
 from stateguard.model.ceiling import Ceiling
-from stateguard.model.policy import Heal, Policy, Section
+from stateguard.model.policy import Harmless, Heal, Policy, Section
 
 STATE_FILE = "stateguard.yaml"
 
@@ -45,6 +45,19 @@ class ResponseModel(Strict):
     rollbacks_per_day: Budget | None = None
 
 
+class HarmlessModel(Strict):
+    """What looks like a secret there and is none."""
+
+    paths: Annotated[list[Pattern], Field(min_length=1, max_length=100)]
+    kinds: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=list)
+
+
+class SecretsModel(Strict):
+    """What may come in although it looks like a secret."""
+
+    allow: Annotated[list[HarmlessModel], Field(max_length=100)] = Field(default_factory=list)
+
+
 class StateModel(Strict):
     """A ``stateguard.yaml``."""
 
@@ -53,6 +66,7 @@ class StateModel(Strict):
     probes: ProbeList = Field(default_factory=list)
     ignore: Annotated[list[Pattern], Field(max_length=1000)] = Field(default_factory=list)
     response: ResponseModel = ResponseModel()
+    secrets: SecretsModel = SecretsModel()
 
 
 def parse_state(document: Document, path: str, base: Policy) -> Policy:
@@ -79,6 +93,7 @@ def parse_state(document: Document, path: str, base: Policy) -> Policy:
         attempts_per_incident=_given(response.attempts_per_incident, base.attempts_per_incident),
         rollbacks_per_hour=_given(response.rollbacks_per_hour, base.rollbacks_per_hour),
         rollbacks_per_day=_given(response.rollbacks_per_day, base.rollbacks_per_day),
+        harmless=(*base.harmless, *(Harmless(tuple(one.paths), tuple(one.kinds)) for one in model.secrets.allow)),
     )
 
 

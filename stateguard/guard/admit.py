@@ -15,11 +15,12 @@ from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
+from stateguard.guard.secrets import Search
 from stateguard.guard.selftest import notes
 from stateguard.guard.signatures import signature_of, signature_problems
 from stateguard.host.clock import boot_seconds
 from stateguard.model.identity import MAIN, ZERO, person
-from stateguard.model.policy import Policy
+from stateguard.model.policy import Harmless, Policy
 from stateguard.model.tree import summary
 from stateguard.record.audit import Entry
 from stateguard.state import trees
@@ -81,6 +82,13 @@ def admit(
         took = seconds(boot_seconds() - began)
         lines.append(f"{summary(verdict.changed)}, valid, {signed.words} (admitted in {took})")
     if not problems:
+        search = Search(repository, _harmless(guard), guard.repository)
+        for update in checked:
+            if not update.deletes:
+                search.through(update.new)
+        problems += search.problems
+        lines += [f"note: {line(path)} is too large to look for secrets in it" for path in search.unread[:_SHOWN]]
+    if not problems:
         return Admission(admitted=True, lines=tuple(lines), problems=())
     shown = [p.text() for p in problems[:_SHOWN]]
     if len(problems) > _SHOWN:
@@ -88,6 +96,11 @@ def admit(
     body = {"updates": [list(u) for u in updates], "problems": [p.as_json() for p in problems[:_SHOWN]]}
     guard.books.audit.append([Entry("refusal", person(user), body)])
     return Admission(admitted=False, lines=(*shown, "refused; nothing was changed"), problems=tuple(problems))
+
+
+def _harmless(guard: Guard) -> Sequence[Harmless]:
+    """Return what is no secret by the policy in force on main."""
+    return guard.books.declared.system(guard.main).policy.harmless if guard.main else ()
 
 
 def option_problems(options: Sequence[str]) -> list[Problem]:

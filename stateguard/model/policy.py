@@ -34,6 +34,14 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Harmless:
+    """What looks like a secret at some paths (gitignore-style patterns) and is none: of these kinds, or of any."""
+
+    patterns: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What ``stateguard.yaml`` says, defaults filled in. Times in seconds."""
 
@@ -49,6 +57,7 @@ class Policy:
     attempts_per_incident: int = 3
     rollbacks_per_hour: int = 2
     rollbacks_per_day: int = 4
+    harmless: tuple[Harmless, ...] = ()
 
     def ignoring(self, patterns: Iterable[str]) -> Policy:
         """Return the policy with further patterns of paths that are none of stateguard's business."""

@@ -335,6 +335,21 @@ class Repository:
             raise StorageError(message) from error
         return [self.commit(one) for one in found]
 
+    def beyond(self, known: Iterable[str], newest: str) -> list[str]:
+        """Return the ids of the commits reachable from one and from none of the known ones, newest first.
+
+        Raises:
+            StorageError: a commit is missing.
+        """
+        try:
+            walker = self.handle.walk(newest, pygit2.enums.SortMode.TOPOLOGICAL)
+            for one in known:
+                walker.hide(one)
+            return [str(commit.id) for commit in walker]
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            message = f"the commits that {newest} brings cannot be read in {self.path.name}"
+            raise StorageError(message) from error
+
     def first_parents(self, newest: str) -> Iterable[str]:
         """Yield a commit and its first parents, newest first."""
         current: str | None = newest

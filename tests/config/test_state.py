@@ -7,7 +7,7 @@ from stateguard.config.system import is_declaration, load_system
 from stateguard.config.yaml import load
 from stateguard.model.agent import CommandCheck, Probe, ProbeKind
 from stateguard.model.ceiling import Ceiling
-from stateguard.model.policy import Heal, Policy, Section
+from stateguard.model.policy import Harmless, Heal, Policy, Section
 
 HEAD = "apiVersion: stateguard/v1\n"
 AGENT = b"name: a\ncommand: [run]\n"
@@ -53,6 +53,12 @@ def test_a_shipped_section_keeps_what_is_not_said() -> None:
 def test_a_new_section_comes_last() -> None:
     policy = parse("sections: {memory: {paths: ['memory/**', '*.sqlite'], captured: true, capture: plain}}\n")
     assert policy.sections[-1] == Section("memory", ("memory/**", "*.sqlite"), captured=True)
+
+
+def test_what_looks_like_a_secret_and_is_none() -> None:
+    policy = parse("secrets: {allow: [{paths: ['tests/**', x], kinds: [jwt]}, {paths: [y]}]}\n")
+    assert policy.harmless == (Harmless(("tests/**", "x"), ("jwt",)), Harmless(("y",)))
+    assert [p.line for p in problems("secrets: {allow: [{paths: []}]}\n")] == [2]
 
 
 def test_ceilings_and_the_pace_of_captures() -> None:

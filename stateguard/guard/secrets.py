@@ -1,0 +1,134 @@
+"""Whether a push brings secrets: in new files of any of its commits, not only the last, in names and in messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from stateguard.admission.names import shown_path
+from stateguard.admission.secrets.scan import Found, find, in_text
+from stateguard.config.problem import Problem
+from stateguard.config.sections import glob
+from stateguard.errors import StorageError
+from stateguard.model.identity import EMPTY_TREE, WITHDRAWN, short
+from stateguard.model.policy import Harmless, System
+from stateguard.model.tree import DIRECTORY
+from stateguard.state import trees
+from stateguard.state.commits import split_signature
+from stateguard.state.repository import Repository
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Larger files are not looked through; the pusher is told."""
+
+_MOST_PROBLEMS = 20
+_MOST_TAGS = 10
+_COMMIT, _TREE, _BLOB, _TAG = 1, 2, 3, 4
+_SUBMODULE = 0o160000
+_SIGNATURE = re.compile(rb"\n-----BEGIN (?:SSH|PGP) SIGNATURE-----\n")
+_HINT = "take it out of every commit of this push, and make it invalid where it came from"
+
+
+class Search:
+    """One push being looked through, each object of it once."""
+
+    def __init__(self, pushed: Repository, harmless: Sequence[Harmless], before: Repository | None = None) -> None:
+        """``pushed`` sees what the push brings, ``before`` what was there (None: nothing was).
+
+        ``harmless`` says what is no secret.
+        """
+        self._pushed, self._harmless, self._before = pushed, harmless, before
+        refs = before.every_ref() if before is not None else {}
+        self._known = [commit for name, commit in refs.items() if name.startswith(("refs/heads/", WITHDRAWN))]
+        self._seen: set[str] = set()
+        self.problems: list[Problem] = []
+        self.unread: list[str] = []
+        """Paths of files that were too large."""
+
+    def through(self, new: str) -> None:
+        """Look through everything that was not there and that a ref would name.
+
+        Raises:
+            StorageError: an object is missing, or tags name tags without end.
+        """
+        for _ in range(_MOST_TAGS):
+            kind, content = self._pushed.raw(new)
+            if kind != _TAG:
+                break
+            self._report(f"tag {short(new)}", find(_SIGNATURE.split(content)[0]), at_line=False)
+            new = content.partition(b"\n")[0].removeprefix(b"object ").decode(errors="replace")
+        else:
+            raise StorageError("a tag names tags without end", next_step="tag the commit itself")
+        if kind == _COMMIT:
+            for commit in reversed(self._pushed.beyond(self._known, new)):
+                self._commit(commit)
+        elif kind == _TREE:
+            self._tree(EMPTY_TREE, new, "")
+        elif kind == _BLOB:
+            self._file("the file that is tagged", new, "")
+
+    def _commit(self, commit: str) -> None:
+        where = f"commit {short(commit)}"
+        self._report(where, find(split_signature(self._pushed.raw(commit)[1])[0]), at_line=False)
+        view = self._pushed.commit(commit)
+        before = self._pushed.commit(view.parents[0]).tree if view.parents else EMPTY_TREE
+        self._tree(before, view.tree, f" ({where})")
+
+    def _tree(self, before: str, after: str, where: str) -> None:
+        for path, blob in self._files(before, after):
+            shown = path if not in_text(path) else _without_names(path)
+            self._report(shown, in_text(path), f", in a name{where}", at_line=False)
+            self._file(shown, blob, where)
+
+    def _file(self, path: str, blob: str, where: str) -> None:
+        if self._before is not None and self._before.has(blob):
+            return
+        if self._pushed.blob_size(blob) > MAX_BYTES:
+            self.unread.append(path)
+        else:
+            self._report(path, find(self._pushed.blob(blob)), where)
+
+    def _files(self, before: str, after: str) -> Iterator[tuple[str, str]]:
+        """Yield path and id of the files that one tree has and another has not: a tree is read once, in all commits."""
+        todo = [(b"", before, after)]
+        while todo:
+            lead, old, new = todo.pop()
+            present = trees.rows(self._pushed, old)
+            for name, (mode, child) in trees.rows(self._pushed, new).items():
+                there = present.get(name)
+                if child in self._seen or mode == _SUBMODULE or (there is not None and there[1] == child):
+                    continue
+                self._seen.add(child)
+                if mode == DIRECTORY:
+                    below = there[1] if there is not None and there[0] == DIRECTORY else EMPTY_TREE
+                    todo.append((lead + name + b"/", below, child))
+                else:
+                    yield shown_path(lead + name), child
+
+    def _report(self, path: str, found: Iterable[Found], where: str = "", *, at_line: bool = True) -> None:
+        for one in found:
+            if len(self.problems) < _MOST_PROBLEMS and not self._is_harmless(path, one.kind):
+                line = one.line if at_line else 0
+                message = f"this looks like {one.title} ({one.kind}){where}; {_HINT}"
+                self.problems.append(Problem(path, line, "secret", message))
+
+    def _is_harmless(self, path: str, kind: str) -> bool:
+        return any(
+            (not one.kinds or kind in one.kinds) and any(glob(pattern, path) for pattern in one.patterns)
+            for one in self._harmless
+        )
+
+
+def secrets_in(repository: Repository, tree: str, system: System | None) -> list[Problem]:
+    """Return what looks like a secret in a tree, but for what its own policy calls harmless.
+
+    Raises:
+        StorageError: an object is missing.
+    """
+    search = Search(repository, system.policy.harmless if system is not None else ())
+    search.through(tree)
+    return search.problems
+
+
+def _without_names(path: str) -> str:
+    """Return a path without the names that look like a secret."""
+    return "/".join("(withheld)" if in_text(name) else name for name in path.split("/"))
