@@ -32,6 +32,10 @@ class ProgramError(Exception):
     """The agent's program cannot be executed; the text says why, in one line."""
 
 
+class HostError(Exception):
+    """The host lacks descriptors, processes, memory or disk; that says nothing about the agent, and may pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """A process and the descriptor that turns readable when it ends; its pid is its group's number too."""
@@ -81,8 +85,8 @@ def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str) -> C
 
     Raises:
         ProgramError: its program cannot be executed.
-        AgentsError: the log cannot be opened, the live directory is missing, or the host lacks descriptors, processes,
-            memory or disk: that says nothing about the agent, and can be tried again.
+        HostError: the host lacks something for now.
+        AgentsError: the log cannot be opened, or the live directory is missing.
     """
     if not spec.command:
         message = "its agent.yaml names no command, which the embedded runtime needs"
@@ -104,7 +108,7 @@ def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str) -> C
             message = f"the live directory {live} is missing"
             raise AgentsError(message, next_step="bring it back: stateguard recover") from error
         if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
-            raise _host_error(spec.name, error) from error
+            raise HostError(error.strerror) from error
         raise ProgramError(_why(spec.command[0], error)) from error
     finally:
         os.close(output)
@@ -116,7 +120,7 @@ def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str) -> C
     except OSError as error:
         end_group(process.pid)  # nobody could follow it
         os.waitpid(process.pid, 0)
-        raise _host_error(spec.name, error) from error
+        raise HostError(error.strerror) from error
     return Child(identify(process.pid) or ProcessIdentity(process.pid, 0), pidfd)
 
 
@@ -143,16 +147,13 @@ def describe(status: int | None) -> str:
         return f"killed by signal {-status}"
 
 
-def _host_error(name: str, error: OSError) -> AgentsError:
-    message = f"{name} could not be started: {error.strerror}"
-    return AgentsError(message, next_step="look what the host lacks: ulimit -a, free, df")
-
-
 def _open_log(path: Path) -> int:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(path, _LOG_FLAGS, 0o600)
     except OSError as error:
+        if error.errno in _OF_THE_HOST:
+            raise HostError(error.strerror) from error
         message = f"the log {path} cannot be opened: {error.strerror}"
         raise AgentsError(message, next_step="check the directory, its owner and the space left on the disk") from error
 

@@ -14,13 +14,20 @@ from pathlib import Path
 from stateguard import faults
 from stateguard.agents.attach import Candidate, candidates, require_attachable
 from stateguard.agents.board import Board
-from stateguard.agents.child import REVISION, Child, ProgramError, began_at, describe, spawn, take_over
+from stateguard.agents.child import REVISION, Child, HostError, ProgramError, began_at, describe, spawn, take_over
 from stateguard.agents.ending import end, end_all, remains, tell
 from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out, strays
 from stateguard.agents.known import Known
 from stateguard.agents.logfile import last_lines
 from stateguard.agents.registry import Entry, Registry, spec_digest
-from stateguard.agents.restart import FATAL_EXITS, FATAL_WITHIN_SECONDS, RUNNING_AFTER_SECONDS, after_exit, crashes
+from stateguard.agents.restart import (
+    FATAL_EXITS,
+    FATAL_WITHIN_SECONDS,
+    HOST_RETRY_SECONDS,
+    RUNNING_AFTER_SECONDS,
+    after_exit,
+    crashes,
+)
 from stateguard.agents.watch import Watch
 from stateguard.errors import AgentsError, NotFoundError, RefusedError
 from stateguard.host.clock import boot_id, boot_seconds, wall_seconds
@@ -253,6 +260,9 @@ class ProcessRuntime:
         except ProgramError as error:
             self._failed(agent, spec, None, str(error))
             return
+        except HostError as error:
+            self._delayed(agent, f"could not be started yet: {error}; it is tried again")
+            return
         faults.point("agents.spawned")
         agent.runs_as(child, agent.revision, wall_seconds(), attached=False)
         agent.state = AgentState.STARTING
@@ -308,6 +318,12 @@ class ProcessRuntime:
         agent.message = message
         if verdict.state is AgentState.FATAL:
             agent.message += f"; given up after {FATAL_EXITS} exits within {FATAL_WITHIN_SECONDS:.0f} s"
+        self._board.show(agent.status())
+        self._watch.wake()
+
+    def _delayed(self, agent: Known, message: str) -> None:
+        """Start an agent a little later, whatever its restart policy: it has not ended, it has not begun."""
+        agent.state, agent.message, agent.due_at = AgentState.BACKOFF, message, boot_seconds() + HOST_RETRY_SECONDS
         self._board.show(agent.status())
         self._watch.wake()
 

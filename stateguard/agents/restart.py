@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from stateguard.model.agent import Restart
 from stateguard.model.health import AgentState
 
+HOST_RETRY_SECONDS = 0.5
+"""How long after a start for which the host lacked something the next one is tried."""
+
 RUNNING_AFTER_SECONDS = 1.0
 """How long a process must live before it counts as running."""
 

@@ -8,6 +8,7 @@ import click
 
 from stateguard.cli.context import ask, show, table, word
 from stateguard.model.identity import short
+from stateguard.text.escape import line
 from stateguard.text.words import count
 
 
@@ -48,7 +49,7 @@ def lines(status: dict[str, Any]) -> list[str]:
     if status["transition"]:
         found.append(_transition(status["transition"], guarded=guard["running"] or guard["starting"]))
     elif status["main"] and status["main"] != status["revision"]:
-        found.append(f"main         {short(status['main'])} is not live yet: {_applied_when(status)}")
+        found.append(f"main         {short(status['main'])} is not live: {_applied_when(status)}")
     if status["soak"]:
         found.append(f"soaking      {short(status['soak']['revision'])} until {status['soak']['due_at']}")
     found += [
@@ -77,6 +78,8 @@ def _transition(running: dict[str, Any], *, guarded: bool) -> str:
 
 
 def _applied_when(status: dict[str, Any]) -> str:
+    if status["main_refused"]:
+        return line(status["main_refused"])
     if status["suspended"]:
         return "it is applied after stateguard resume"
     guard = status["guard"]

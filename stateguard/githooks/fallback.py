@@ -74,7 +74,8 @@ def _push(guard: Guard, request: dict[str, Any]) -> int:
     answer = Applies(guard).receive(
         request["token"], request["old"], request["new"], options, request.get("user", ""), _unheard
     )
-    if answer.accepted:
+    done = guard.books.journal.by_token(request["token"])
+    if answer.accepted and done is not None and done.result.get("detail", {}).get("admitted_only"):
         print("stateguard: no guard runs: admitted; it is applied when the guard starts")
     _answer(request, answer)
     return 0

@@ -20,7 +20,7 @@ from stateguard.guard.selftest import notes
 from stateguard.guard.signatures import signature_of, signature_problems
 from stateguard.host.clock import boot_seconds
 from stateguard.model.identity import MAIN, ZERO, person
-from stateguard.model.policy import Harmless, Policy
+from stateguard.model.policy import Policy, System
 from stateguard.model.tree import summary
 from stateguard.record.audit import Entry
 from stateguard.state import trees
@@ -82,7 +82,7 @@ def admit(
         took = seconds(boot_seconds() - began)
         lines.append(f"{summary(verdict.changed)}, valid, {signed.words} (admitted in {took})")
     if not problems:
-        search = Search(repository, _harmless(guard), guard.repository)
+        search = Search(repository, policy_in_force(guard).harmless, guard.repository)
         for update in checked:
             if not update.deletes:
                 search.through(update.new)
@@ -98,9 +98,20 @@ def admit(
     return Admission(admitted=False, lines=(*shown, "refused; nothing was changed"), problems=tuple(problems))
 
 
-def _harmless(guard: Guard) -> Sequence[Harmless]:
-    """Return what is no secret by the policy in force on main."""
-    return guard.books.declared.system(guard.main).policy.harmless if guard.main else ()
+def policy_in_force(guard: Guard) -> Policy:
+    """Return the policy by which a push is judged: that of main, or of what is live where that cannot be read.
+
+    Raises:
+        StateguardError: neither can be.
+    """
+    return _before(guard).policy
+
+
+def _before(guard: Guard) -> System:
+    try:
+        return guard.books.declared.system(guard.main)
+    except StateguardError:  # somebody moved it past the hooks: a push must be able to mend it
+        return guard.books.declared.system(guard.applied)
 
 
 def option_problems(options: Sequence[str]) -> list[Problem]:
@@ -132,7 +143,7 @@ def _announced(guard: Guard, verdict: Verdict) -> list[str]:
     """Say aloud what a push takes away from the watching."""
     if verdict.system is None or not guard.main:
         return []
-    before = {p.id: p for p in guard.books.declared.system(guard.main).probes if p.required}
+    before = {p.id: p for p in _before(guard).probes if p.required}
     after = {p.id for p in verdict.system.probes if p.required}
     return [f"note: this removes the required probe {p.title}" for i, p in sorted(before.items()) if i not in after]
 
@@ -153,7 +164,7 @@ def judge_commit(guard: Guard, repository: Repository, commit: str, *, pushed: b
     for head in (main,) if pushed else ("" if main == commit else main, ""):
         try:
             before = _tree(repository, head) if head else None
-            policy = guard.books.declared.system(head).policy if pushed else _OWNS_NOTHING
+            policy = policy_in_force(guard) if pushed else _OWNS_NOTHING
             commands = guard.settings.needs_commands
             return judge(_tree(repository, commit), before, policy, commands=commands, known=guard.known)
         except StateguardError as error:

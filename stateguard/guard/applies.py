@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stateguard import __version__
 from stateguard.config.sections import glob
 from stateguard.config.system import is_declaration
 from stateguard.detect.facts import findings
@@ -13,7 +14,7 @@ from stateguard.errors import RefusedError, StateguardError
 from stateguard.guard.admit import judge_commit, overridden, withdrawn_as
 from stateguard.guard.candidates import drop_candidates
 from stateguard.guard.compose import Guard
-from stateguard.guard.view import facts
+from stateguard.guard.view import REFUSED_MAIN, facts
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import log
 from stateguard.model.graph import reads
@@ -64,10 +65,10 @@ class Applies:
         journal = self._guard.books.journal
         operation = journal.open("apply", person(user), reason or "git push", request, token=token)
         if operation.outcome is not None:
-            return answer_of(operation)
+            return self._answer(operation.id)
         if operation.plan is None and self._guard.main == new != old:
             self._guard.operations.finish(operation, Outcome.SUCCEEDED, "admitted", more={"admitted_only": True})
-            return answer_of(journal.get(operation.id))
+            return self._answer(operation.id)
         if operation.plan is None:
             refusal = self._refusal(old, new, options)
             if refusal:
@@ -141,12 +142,17 @@ class Applies:
             return None
         admitted = guard.store.marked("admitted") or {}
         mine = admitted.get("revision") == head
+        refused = {"revision": head, "live": live, "version": __version__}
+        if not mine and refused == {k: v for k, v in (guard.store.marked(REFUSED_MAIN) or {}).items() if k in refused}:
+            return None  # said once: nothing has changed since
         actor = admitted["actor"] if mine else GUARD
         reason = admitted["reason"] if mine else "main moved while the guard did not run"
         token = f"catch-up-{live}-{head}-{len(guard.books.journal.of_kind('apply', 0.0))}"
         request = {"target": head, "catch_up": True, "admitted": mine}
         operation = guard.books.journal.open("apply", actor, reason, request, token=token)
-        self.resume(operation, say)
+        answer = self.resume(operation, say)
+        not_valid = guard.books.journal.get(operation.id).request.get("not_valid")
+        guard.store.mark(REFUSED_MAIN, refused | {"message": answer.reason} if not_valid else None)
         return self._recorded(operation)
 
     def apply(self, revision: str, actor: str, reason: str, say: Say) -> OperationRecord:
@@ -181,13 +187,14 @@ class Applies:
             record = {"main": "forward", "old": guard.main, "message": message}
         catching_up = bool(operation.request.get("catch_up"))
         if catching_up and not operation.request.get("admitted"):
-            self._require_valid(target)
+            self._require_valid(operation.id, target)
         return Wish(Kind.APPLY, guard.applied, target, differing=catching_up, record=record)
 
-    def _require_valid(self, target: str) -> None:
+    def _require_valid(self, operation: int, target: str) -> None:
         """Refuse what somebody moved main to past the hooks, unless a push of it would have come in."""
         verdict = judge_commit(self._guard, self._guard.repository, target, pushed=False)
         if verdict.problems:
+            self._guard.books.journal.note(operation, {"not_valid": True})
             message = f"main was moved past the hooks to what would be refused: {verdict.problems[0].text()}"
             hint = "push what mends it, or make what is live the head of main again: stateguard apply REV"
             raise RefusedError(message, next_step=hint)
@@ -223,26 +230,36 @@ class Applies:
             soak = guard.system.policy.soak_seconds
             number = guard.baselines.highest() + 1
             say(f"accepted; soaking for {seconds(soak)}, then baseline/{number}")
-            return answer_of(guard.books.journal.get(operation.id))
+            return self._answer(operation.id)
         if ended.outcome is Outcome.FAILED and plan is not None and any(e.health for e in ended.entries):
             for part in ended.detail.split("; "):
                 say(part)
             incident, back = guard.fail(operation, ended.detail)
             say(_taken_back(guard, back, incident.id) if back else _left(incident))
-            answer = answer_of(guard.books.journal.get(operation.id))
+            answer = self._answer(operation.id)
             guard.store.event(incident.id, f"told {operation.actor}: {answer.reason}")
             return answer
         guard.operations.finish(operation, ended.outcome, ended.detail)
         say(f"{ended.detail}; the live directory is as it was ({seconds(boot_seconds() - began)})")
-        return answer_of(guard.books.journal.get(operation.id))
+        return self._answer(operation.id)
+
+    def _answer(self, number: int) -> Answer:
+        """Return what the pusher of a finished operation is told; always the same."""
+        guard = self._guard
+        operation = guard.books.journal.get(number)
+        if operation.incident is None:
+            return answer_of(operation)
+        others = (guard.books.journal.get(one) for one in guard.store.incident(operation.incident).operations)
+        ways = [one for one in others if one.id > number and one.kind == str(Kind.ROLLBACK)]
+        return answer_of(operation, ways[0].outcome if ways else None)
 
     def _recorded(self, operation: Operation) -> OperationRecord:
         finished = self._guard.books.journal.get(operation.id)
         return self._guard.operations.finish(finished, Outcome.FAILED, "interrupted")
 
 
-def answer_of(operation: Operation) -> Answer:
-    """Return what the pusher of a finished operation is told; always the same."""
+def answer_of(operation: Operation, back: str | None = None) -> Answer:
+    """Return what the pusher of a finished operation is told; ``back`` is how the way back ended, if there was one."""
     message = str(operation.result.get("detail", {}).get("message", ""))
     if operation.outcome == str(Outcome.SUCCEEDED):
         return Answer(accepted=True, reason=message)
@@ -250,6 +267,8 @@ def answer_of(operation: Operation) -> Answer:
     if left and operation.incident is not None:
         return Answer(accepted=False, reason=f"unhealthy: left as it is ({left}), incident {operation.incident}")
     if operation.outcome == str(Outcome.FAILED) and operation.incident is not None:
+        if back not in (None, str(Outcome.SUCCEEDED)):
+            return Answer(accepted=False, reason=f"unhealthy: going back {back}, incident {operation.incident}")
         return Answer(accepted=False, reason=f"unhealthy: rolled back, incident {operation.incident}")
     if operation.outcome == str(Outcome.UNDONE):
         return Answer(accepted=False, reason=f"could not be applied: {message}; undone")

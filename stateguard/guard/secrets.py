@@ -10,6 +10,7 @@ from stateguard.admission.secrets.scan import Found, find, in_text
 from stateguard.config.problem import Problem
 from stateguard.config.sections import glob
 from stateguard.errors import StorageError
+from stateguard.host.clock import boot_seconds
 from stateguard.model.identity import EMPTY_TREE, WITHDRAWN, short
 from stateguard.model.policy import Harmless, System
 from stateguard.model.tree import DIRECTORY
@@ -17,8 +18,12 @@ from stateguard.state import trees
 from stateguard.state.commits import split_signature
 from stateguard.state.repository import Repository
 
-MAX_BYTES = 8 * 1024 * 1024
-"""Larger files are not looked through; the pusher is told."""
+MAX_BYTES = 2 * 1024 * 1024
+"""Larger files are not looked through; the pusher is told. The guard's other threads stand still for one file."""
+
+MAX_TREES = 200_000
+MAX_DEPTH = 64
+MAX_SECONDS = 60.0
 
 _MOST_PROBLEMS = 20
 _MOST_TAGS = 10
@@ -26,6 +31,10 @@ _COMMIT, _TREE, _BLOB, _TAG = 1, 2, 3, 4
 _SUBMODULE = 0o160000
 _SIGNATURE = re.compile(rb"\n-----BEGIN (?:SSH|PGP) SIGNATURE-----\n")
 _HINT = "take it out of every commit of this push, and make it invalid where it came from"
+
+
+class TooMuchError(Exception):
+    """A push brings more than can be looked through."""
 
 
 class Search:
@@ -40,16 +49,24 @@ class Search:
         refs = before.every_ref() if before is not None else {}
         self._known = [commit for name, commit in refs.items() if name.startswith(("refs/heads/", WITHDRAWN))]
         self._seen: set[str] = set()
+        self._trees, self._until = MAX_TREES, boot_seconds() + MAX_SECONDS
         self.problems: list[Problem] = []
         self.unread: list[str] = []
         """Paths of files that were too large."""
 
     def through(self, new: str) -> None:
-        """Look through everything that was not there and that a ref would name.
+        """Look through everything that was not there and that a ref would name; what is too much is a problem.
 
         Raises:
             StorageError: an object is missing, or tags name tags without end.
         """
+        try:
+            self._through(new)
+        except TooMuchError as error:
+            message = f"{error}, more than is looked through for secrets; push it in parts"
+            self.problems.append(Problem("push", 0, "budget", message))
+
+    def _through(self, new: str) -> None:
         for _ in range(_MOST_TAGS):
             kind, content = self._pushed.raw(new)
             if kind != _TAG:
@@ -75,30 +92,40 @@ class Search:
 
     def _tree(self, before: str, after: str, where: str) -> None:
         for path, blob in self._files(before, after):
-            shown = path if not in_text(path) else _without_names(path)
-            self._report(shown, in_text(path), f", in a name{where}", at_line=False)
-            self._file(shown, blob, where)
+            found = in_text(path)
+            shown = _without_names(path) if found else path
+            self._report(shown, found, f", in a name{where}", at_line=False)
+            if blob not in self._seen:
+                self._seen.add(blob)
+                self._file(shown, blob, where)
 
     def _file(self, path: str, blob: str, where: str) -> None:
         if self._before is not None and self._before.has(blob):
             return
+        if boot_seconds() > self._until:
+            raise TooMuchError(f"files that take more than {MAX_SECONDS:.0f} s")
         if self._pushed.blob_size(blob) > MAX_BYTES:
             self.unread.append(path)
         else:
             self._report(path, find(self._pushed.blob(blob)), where)
 
     def _files(self, before: str, after: str) -> Iterator[tuple[str, str]]:
-        """Yield path and id of the files that one tree has and another has not: a tree is read once, in all commits."""
+        """Yield path and id of the files that one tree has and another has not; a tree is read once, in all commits."""
         todo = [(b"", before, after)]
         while todo:
             lead, old, new = todo.pop()
+            self._trees -= 1
+            if self._trees < 0 or lead.count(b"/") > MAX_DEPTH:
+                raise TooMuchError(f"over {MAX_TREES} directories, or one in more than {MAX_DEPTH} others")
             present = trees.rows(self._pushed, old)
             for name, (mode, child) in trees.rows(self._pushed, new).items():
                 there = present.get(name)
-                if child in self._seen or mode == _SUBMODULE or (there is not None and there[1] == child):
+                if mode == _SUBMODULE or (there is not None and there[1] == child):
                     continue
-                self._seen.add(child)
                 if mode == DIRECTORY:
+                    if child in self._seen:
+                        continue
+                    self._seen.add(child)
                     below = there[1] if there is not None and there[0] == DIRECTORY else EMPTY_TREE
                     todo.append((lead + name + b"/", below, child))
                 else:
@@ -131,4 +158,5 @@ def secrets_in(repository: Repository, tree: str, system: System | None) -> list
 
 def _without_names(path: str) -> str:
     """Return a path without the names that look like a secret."""
-    return "/".join("(withheld)" if in_text(name) else name for name in path.split("/"))
+    shown = "/".join("(withheld)" if in_text(name) else name for name in path.split("/"))
+    return "(withheld)" if in_text(shown) else shown

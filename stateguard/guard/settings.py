@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import replace
 
@@ -13,8 +14,8 @@ from stateguard.host.home import Home
 from stateguard.host.logs import warn
 from stateguard.model.policy import HostSettings
 
-_RACY_NANOSECONDS = 50_000_000
-"""Two changes within so short a time may have the same time of change."""
+_RACY_NANOSECONDS, _COARSE_NANOSECONDS = 50_000_000, 2_500_000_000
+"""Two changes within so short a time may have the same time of change; the second where times are whole seconds."""
 
 
 class Settings:
@@ -27,7 +28,7 @@ class Settings:
             InvalidDocument: guard.yaml is not valid.
             StorageError: it cannot be read.
         """
-        self._home = home
+        self._home, self._lock = home, threading.Lock()
         self._stat: tuple[int, ...] | None = None
         self._last = read_settings(home)
         self.problem = ""
@@ -35,6 +36,10 @@ class Settings:
 
     def now(self) -> HostSettings:
         """Return the settings in force. The file is read again when its stat is another one, or might not be yet."""
+        with self._lock:
+            return self._now()
+
+    def _now(self) -> HostSettings:
         stat, looked_at = _stat(self._home), time.time_ns()
         if stat is not None and stat == self._stat:
             return self._last
@@ -47,9 +52,13 @@ class Settings:
             self.problem = error.message
             return self._last
         self._last, self.problem = found, ""
-        if stat is not None and max(stat[-2:]) < looked_at - _RACY_NANOSECONDS:
+        if stat is not None and max(stat[-2:]) < looked_at - _racy(stat):
             self._stat = stat
         return found
+
+
+def _racy(stat: tuple[int, ...]) -> int:
+    return _RACY_NANOSECONDS if any(at % 1_000_000_000 for at in stat[-2:]) else _COARSE_NANOSECONDS
 
 
 def read_settings(home: Home) -> HostSettings:

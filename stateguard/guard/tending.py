@@ -56,7 +56,7 @@ class ReserveTender:
     def __init__(self, reserve: Path, settings: Callable[[], HostSettings]) -> None:
         """Keep the reserve file as large as the settings have it then."""
         self._reserve, self._settings = reserve, settings
-        self._due_at = 0.0
+        self._due_at, self._said = 0.0, ""
 
     def tend(self) -> None:
         """Look whether it is all there, if it is time to; a disk that has none left is no reason not to guard."""
@@ -64,14 +64,23 @@ class ReserveTender:
             return
         first, self._due_at = self._due_at == 0, boot_seconds() + _EVERY_SECONDS
         wanted = self._settings().reserve_bytes
-        if not reserve_gone(self._reserve, wanted) and wanted:
-            return
+        if wanted and (not reserve_gone(self._reserve, wanted) or _lies_there(self._reserve, wanted)):
+            return  # all there, or the file system does not set aside what a file occupies
         if wanted and not first and space_at(self._reserve.parent).free_bytes < _SPARE * wanted:
             return
         try:
             keep_reserve(self._reserve, wanted)
         except StorageError as error:
-            warn("no disk reserve", error=error.message)
+            if error.message != self._said:
+                warn("no disk reserve", error=error.message)
+            self._said = error.message
         else:
             if wanted:
                 log("set disk space aside", bytes=wanted)
+
+
+def _lies_there(path: Path, size_bytes: int) -> bool:
+    try:
+        return path.lstat().st_size == size_bytes
+    except OSError:
+        return False

@@ -26,6 +26,9 @@ from stateguard.observe.selftest import Trials
 from stateguard.state import fingerprint, trees
 from stateguard.state.repository import Repository
 
+REFUSED_MAIN = "refused-main"
+"""The mark of a main that somebody moved past the hooks and that would be refused: it is said once."""
+
 
 def facts(guard: Guard, drifted: tuple[Drift, ...] = ()) -> Facts:
     """Return one look at the system, as the detectors read it."""
@@ -73,6 +76,7 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
         ],
         "probes": [_probe(r) for _, r in sorted(readings.items()) if r.probe.agent is None],
         "flaky": flaky_now(guard.books.declared.literally(applied), guard.trials),
+        "main_refused": _main_refused(guard),
         "transition": _transition(guard, guarded=pid is not None),
         "soak": {"revision": soak.revision, "due_at": soak.due.rfc3339()} if soak else None,
         "incidents": [i.id for i in guard.store.unsettled()],
@@ -81,6 +85,12 @@ def status(guard: Guard, *, pid: int | None) -> dict[str, Any]:
         "stopped": guard.store.marked("stopped") or [],
         "at": moment().rfc3339(),
     }
+
+
+def _main_refused(guard: Guard) -> str | None:
+    """Return why main is not applied, if somebody moved it past the hooks to what would be refused."""
+    marked = guard.store.marked(REFUSED_MAIN)
+    return str(marked["message"]) if marked and marked["revision"] == guard.main != guard.applied else None
 
 
 def _transition(guard: Guard, *, guarded: bool) -> dict[str, Any] | None:

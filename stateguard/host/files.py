@@ -15,6 +15,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from stateguard import faults
@@ -66,60 +67,76 @@ def open_directory(root: int, parts: tuple[str, ...], *, create: bool = False) -
         walk.close()
 
 
+@dataclass(slots=True)
+class _Level:
+    """A directory on the way down, and which one it is; its descriptor is closed where there are many."""
+
+    name: str
+    descriptor: int
+    identity: tuple[int, int]
+
+
 class Walk:
     """Directories below a root, one after the other; those above the last one stay open until others are asked for."""
 
     def __init__(self, root: int) -> None:
         """Walk below this open directory."""
         self._root = root
-        self._names: list[str] = []
-        self._open: list[int] = []
+        self._levels: list[_Level] = []
+        self._parts: tuple[str, ...] | None = None
 
     def at(self, parts: tuple[str, ...], *, create: bool = False) -> int:
         """Return the open directory at these parts, never following a link; good until the next call.
+
+        What is still open is used again only if it lies where it lay: who moved it meanwhile keeps it for themselves.
 
         Raises:
             FileNotFoundError: it does not exist and is not to be created.
             OSError: a component is a link (ELOOP) or no directory (ENOTDIR).
         """
-        shared = 0
-        for name, part in zip(self._names, parts, strict=False):
-            if name != part:
-                break
-            shared += 1
-        while shared and self._open[shared - 1] == _CLOSED:
-            shared -= 1
-        self._back_to(shared)
-        try:
-            self._go_on(parts[shared:], create=create)
-        except OSError:
-            if not shared:
-                raise
-            self.close()  # what was open may have been removed or moved since: another may have its name
-            self._go_on(parts, create=create)
+        if parts != self._parts:
+            self._parts = None
+            self._back_to(self._shared(parts))
+            for part in parts[len(self._levels) :]:
+                self._go_on(part, create=create)
+            self._parts = parts
         return self._here
 
     def close(self) -> None:
         """Let all directories go: they may be removed, or others may take their places."""
+        self._parts = None
         self._back_to(0)
 
     @property
     def _here(self) -> int:
-        return self._open[-1] if self._open else self._root
+        return self._levels[-1].descriptor if self._levels else self._root
 
-    def _go_on(self, parts: tuple[str, ...], *, create: bool) -> None:
-        for part in parts:
-            deeper = _open_in(self._here, part, create=create)
-            if len(self._open) >= _MOST_OPEN:
-                os.close(self._open[-1])
-                self._open[-1] = _CLOSED
-            self._names.append(part)
-            self._open.append(deeper)
+    def _shared(self, parts: tuple[str, ...]) -> int:
+        """Return how many of the open directories are the first ones of a path, and still in their places."""
+        above = self._root
+        for depth, (level, part) in enumerate(zip(self._levels, parts, strict=False)):
+            if level.name != part or level.descriptor == _CLOSED:
+                return depth
+            try:
+                found = os.stat(part, dir_fd=above, follow_symlinks=False)
+            except OSError:
+                return depth
+            if (found.st_dev, found.st_ino) != level.identity:
+                return depth
+            above = level.descriptor
+        return min(len(self._levels), len(parts))
+
+    def _go_on(self, part: str, *, create: bool) -> None:
+        deeper = _open_in(self._here, part, create=create)
+        found = os.fstat(deeper)
+        if len(self._levels) >= _MOST_OPEN:
+            os.close(self._levels[-1].descriptor)
+            self._levels[-1].descriptor = _CLOSED
+        self._levels.append(_Level(part, deeper, (found.st_dev, found.st_ino)))
 
     def _back_to(self, depth: int) -> None:
-        while len(self._open) > depth:
-            self._names.pop()
-            descriptor = self._open.pop()
+        while len(self._levels) > depth:
+            descriptor = self._levels.pop().descriptor
             if descriptor != _CLOSED:
                 os.close(descriptor)
 
@@ -320,7 +337,10 @@ def read_at(directory: int, name: str) -> tuple[bytes, os.stat_result]:
         while chunk := os.read(descriptor, most):
             chunks.append(chunk)
             most = _CHUNK_BYTES if len(chunk) == most else _PAGE_BYTES  # little is left after one that fell short
-        return b"".join(chunks), os.fstat(descriptor)
+        read = os.fstat(descriptor)
+        if not stat.S_ISREG(read.st_mode):  # something else took its place meanwhile
+            raise OSError(errno.EINVAL, "neither a file nor a link", name)
+        return b"".join(chunks), read
     finally:
         os.close(descriptor)
 

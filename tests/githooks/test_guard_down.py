@@ -38,7 +38,7 @@ def test_a_push_is_admitted_and_applied_at_the_next_start(down: Driver) -> None:
     assert not status["guard"]["running"]
     assert status["main"] == down.main == down.head
     assert status["revision"] == revision
-    assert f"main         {down.head[:10]} is not live yet" in down.must("status")
+    assert f"main         {down.head[:10]} is not live: it is applied when the guard starts" in down.must("status")
     assert {n: a["pid"] for n, a in down.agents().items()} == pids
     down.start()
     down.settled()

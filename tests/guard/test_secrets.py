@@ -125,6 +125,20 @@ def test_a_bomb_of_trees_is_walked_once(pushed: Pushed) -> None:
     assert places(pushed.search(commit)) == [("/".join(["n0"] * 40), 1)]
 
 
+def test_depth_without_end_is_too_much(pushed: Pushed) -> None:
+    child, mode = pushed.new.write(ObjectType.BLOB, b""), REGULAR
+    for _ in range(80):
+        child, mode = pushed.new.write(ObjectType.TREE, b"%o d\0" % mode + bytes.fromhex(child)), DIRECTORY
+    commit = pushed.new.write(ObjectType.COMMIT, raw_commit(child, [pushed.main], "Deepen\n", 0.0))
+    (problem,) = pushed.search(commit).problems
+    assert (problem.path, problem.code) == ("push", "budget")
+
+
+def test_every_name_of_a_file_that_is_there_twice(pushed: Pushed) -> None:
+    commit = pushed.commit({"a": b"one\n", "z": b"", f"{TOKEN}.txt": b"", "nothing": b""}, pushed.main)
+    assert places(pushed.search(commit)) == [("(withheld)", 0)]
+
+
 def test_what_the_policy_calls_harmless(pushed: Pushed) -> None:
     commit = pushed.commit({"tests/b": LINE, "c": LINE + b"\n"}, pushed.main)
     for kinds in ((), (KIND,)):

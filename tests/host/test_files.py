@@ -164,6 +164,22 @@ class TestGoingOn:
             shutil.rmtree(tmp_path / "a")
             assert os.path.samestat(os.fstat(walk.at(("a", "b", "e"), create=True)), (tmp_path / "a/b/e").stat())
 
+    def test_one_that_was_moved_away_is_not_gone_on_with(self, tmp_path: Path) -> None:
+        (tmp_path / "live/a/b").mkdir(parents=True)
+        (tmp_path / "live/a/c").mkdir()
+        with files.walking(tmp_path / "live") as walk:
+            walk.at(("a", "b"))
+            (tmp_path / "live/a").rename(tmp_path / "out")
+            with pytest.raises(FileNotFoundError):
+                walk.at(("a", "c"))
+            assert os.path.samestat(os.fstat(walk.at(("a", "c"), create=True)), (tmp_path / "live/a/c").stat())
+            (tmp_path / "live/a").rename(tmp_path / "other")
+            (tmp_path / "live/a").symlink_to(tmp_path / "other")
+            with pytest.raises(OSError, match=NOT_FOLLOWED):
+                walk.at(("a", "d"), create=True)
+        assert sorted(names(tmp_path / "out")) == ["b", "c"]
+        assert names(tmp_path / "other") == ["c"]
+
     def test_a_link_that_came_meanwhile_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "a").mkdir()
         (tmp_path / "out").mkdir()

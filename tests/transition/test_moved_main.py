@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from stateguard.guard.admit import admit
 from stateguard.guard.applies import Applies
+from stateguard.guard.view import status
 from stateguard.model.identity import MAIN
 from stateguard.state.git import git
-from transition.setting import BREAKS, CHANGE, Setting, everything, ignored
+from transition.setting import BREAKS, CHANGE, STATE, Setting, everything, ignored
+
+MENDED: dict[str, str | None] = {"config/shared.txt": "mended\n", "stateguard.yaml": STATE}
 
 
 def move(setting: Setting, commit: str) -> None:
@@ -51,8 +55,14 @@ def test_what_would_be_refused_is_not_applied(setting: Setting, changes: dict[st
     assert done.outcome == "refused"
     assert said in done.detail["message"]
     assert (guard.applied, everything(guard.live)) == (live, before)
-    mended = setting.commit(CHANGE, live)
-    move(setting, mended)
-    done = Applies(guard).catch_up(ignored)
-    assert done is not None
-    assert (done.outcome, guard.applied) == ("succeeded", mended)
+    again = Applies(guard)
+    assert again.catch_up(ignored) is None, "it is said once"
+    assert status(guard, pid=None)["main_refused"] == done.detail["message"]
+    mended = setting.commit({path: None for path in changes if path != "stateguard.yaml"} | MENDED)
+    updates = [(guard.main, mended, MAIN)]
+    admission = admit(guard, updates, None, (), "ann")
+    assert admission.admitted, admission.lines
+    answer = setting.push(mended)
+    assert answer.accepted, answer.reason
+    assert guard.main == guard.applied == mended
+    assert status(guard, pid=None)["main_refused"] is None
