@@ -154,7 +154,7 @@ def test_a_put_back_that_does_not_become_well_needs_a_person(setting: Setting) -
     eventually(lambda: verdicts_are_in(setting))
     (guard.live / "stuck-helper").touch()
     main = guard.main
-    assert "rolled back" in setting.push(setting.commit(CHANGE)).reason
+    assert "going back failed" in setting.push(setting.commit(CHANGE)).reason
     incident = guard.store.incident(1)
     assert incident.state is IncidentState.MITIGATING
     assert any(e.startswith("a person is needed") for e in events(incident))
