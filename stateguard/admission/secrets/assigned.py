@@ -45,6 +45,15 @@ _OTHERWISE = frozenset(
 )
 """Words in a name that make it the name of something about a secret, or of something else altogether."""
 
+_BEHIND_A_NAME = rb"[a-z0-9_.-]{0,56}+(?=[\\\"'`\] \t\r\n,:=>])"
+_PASSWORD = re.compile(rb"(?:pass|pwd)" + _BEHIND_A_NAME)
+_SECRET = re.compile(
+    rb"(?:secret|token|credential|authorization|bearer|authkey|(?:"
+    + rb"|".join(sorted(_KEYS))
+    + rb")[_.-]{0,3}key)"
+    + _BEHIND_A_NAME
+)
+
 
 def _words_of_name(match: re.Match[bytes]) -> list[bytes]:
     start = match.start()
@@ -104,6 +113,7 @@ RULES: tuple[Rule, ...] = (
         _PATTERN,
         folded=True,
         accepts=_is_password,
+        sought=_PASSWORD,
     ),
     Rule(
         "assigned-secret",
@@ -112,5 +122,6 @@ RULES: tuple[Rule, ...] = (
         _PATTERN,
         folded=True,
         accepts=_is_other_secret,
+        sought=_SECRET,
     ),
 )

@@ -57,6 +57,8 @@ class Rule:
     accepts: Callable[[re.Match[bytes]], bool] = is_not_placeholder
     needs: tuple[bytes, ...] = ()
     """What else the content has, in lower case, if it has such a value: looked for first, once for many keywords."""
+    sought: re.Pattern[bytes] | None = None
+    """Where matches begin, in the content in lower case, for a rule whose keywords are words of every day."""
 
 
 def token(

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from stateguard.admission.secrets.allowed import is_allowed
 from stateguard.admission.secrets.rule import Rule, value_span
 from stateguard.admission.secrets.rules import RULES
 
-KINDS: tuple[str, ...] = tuple(sorted({rule.kind for rule in RULES}))
-"""The words for every kind of secret that is looked for, sorted."""
+TOO_MUCH = "too-much-to-look-through"
+"""The kind of what has so many beginnings of secrets that nobody can wait for a look at all of them."""
+KINDS: tuple[str, ...] = tuple(sorted({TOO_MUCH, *(rule.kind for rule in RULES)}))
+"""The words for every kind of secret that is looked for, sorted, and for what is too much to look through."""
 
 _SIGNS = (b"_", b"-", b".", b"")
 """Few words in Base64 and the like have the first ones: without them, what contains them need not be looked for."""
@@ -37,10 +40,16 @@ _SHAPED = tuple(rule for rule in RULES if not rule.keywords)
 _ANYWHERE = tuple(
     (
         needs,
-        tuple((keyword, rule) for rule in RULES if rule.folded and rule.needs == needs for keyword in rule.keywords),
+        tuple(
+            (keyword, rule)
+            for rule in RULES
+            if rule.folded and rule.sought is None and rule.needs == needs
+            for keyword in rule.keywords
+        ),
     )
     for needs in sorted({rule.needs for rule in RULES})
 )
+_SOUGHT = tuple((rule.sought, rule) for rule in RULES if rule.sought)
 _ORDER = {id(rule): place for place, rule in enumerate(RULES)}
 
 _WORD_BYTES = 20
@@ -52,7 +61,12 @@ _AHEAD = 300
 _RUNS_INTO = re.compile(rb"[A-Za-z0-9_-]")
 _ESCAPE = re.compile(rb"\\[nrt]|%[0-9A-Fa-f]{2}")
 _ESCAPE_BYTES = 3
-_ALLOWED = re.compile(rb"(?:#|//|--|;|/\*|%)[^\n]{0,120}?\b(?:stateguard|gitleaks):allow\b")
+
+_EFFORT = 400_000
+_EFFORT_FOR_A_LOOK = 1
+_EFFORT_FOR_A_SEARCH = 6
+_EFFORT_FOR_A_MATCH = 15
+"""What a look at a place, at what is around it, and at what matched cost; all in all at most about a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,35 +91,61 @@ class _Spot:
     rule: Rule
 
 
+class _Effort:
+    """What a search still may cost."""
+
+    def __init__(self) -> None:
+        self.left = _EFFORT
+
+    def spend(self, amount: int) -> bool:
+        """Take an amount, and say whether there was enough."""
+        self.left -= amount
+        return self.left >= 0
+
+
 def find(content: bytes, *, most: int = 20) -> list[Found]:
-    """Return the first ``most`` secrets in any content, by position; of each kind at most one in a line."""
+    """Return the first ``most`` secrets in any content, by position; of each kind at most one in a line.
+
+    Content with too many places that could begin a secret is looked through in part; the first finding says so then.
+    """
     if most < 1:
         return []
+    spots: list[_Spot] = []
+    effort = _Effort()
+    for rule, spans in _claims(content, effort):
+        _collect(rule, spans, content, spots, most)
+    told = _told(spots, content, most) if spots else []
+    if effort.left >= 0:
+        return told
+    return [Found(TOO_MUCH, "more than can be looked through", 1, 1), *told][:most]
+
+
+def _claims(content: bytes, effort: _Effort) -> list[tuple[Rule, Iterator[tuple[int, int]]]]:
+    """Return the rules of which a keyword is there, in their order, each with where its values are."""
     words = b" ".join([word for word in content.translate(_BLANKED).split() if len(word) >= _WORD_BYTES])
     lowered = content.lower()
-    spots: list[_Spot] = []
-    for rule, spans in _claims(words, lowered, content):
-        _collect(rule, spans, content, spots, most)
-    return _told(spots, content, most) if spots else []
-
-
-def _claims(words: bytes, lowered: bytes, content: bytes) -> list[tuple[Rule, Iterator[tuple[int, int]]]]:
-    """Return the rules of which a keyword is there, in their order, each with where its values are."""
     claims: list[tuple[Rule, Iterator[tuple[int, int]]]] = []
     for sign, pairs in _IN_WORDS:
         if sign in words:
             claims += [
-                (rule, _in_content(_matches(rule, keyword, words), content))
+                (rule, _in_content(_matches(rule, keyword, words, effort), content))
                 for keyword, rule in pairs
                 if keyword in words
             ]
     if b"." in words:
-        claims += [(rule, _in_content(filter(rule.accepts, rule.pattern.finditer(words)), content)) for rule in _SHAPED]
+        claims += [(rule, _in_content(_shaped(rule, words, effort), content)) for rule in _SHAPED]
     for needs, pairs in _ANYWHERE:
         if all(need in lowered for need in needs):
             claims += [
-                (rule, _from_keyword(rule, keyword, lowered, content)) for keyword, rule in pairs if keyword in lowered
+                (rule, _from_places(rule, _places(keyword, lowered), content, effort))
+                for keyword, rule in pairs
+                if keyword in lowered
             ]
+    claims += [
+        (rule, _from_places(rule, (match.start() for match in sought.finditer(lowered)), content, effort))
+        for sought, rule in _SOUGHT
+        if any(keyword in lowered for keyword in rule.keywords)
+    ]
     claims.sort(key=lambda claim: _ORDER[id(claim[0])])
     return claims
 
@@ -126,16 +166,25 @@ def _in_content(matches: Iterable[re.Match[bytes]], content: bytes) -> Iterator[
         yield start, end
 
 
-def _matches(rule: Rule, keyword: bytes, words: bytes) -> Iterator[re.Match[bytes]]:
+def _matches(rule: Rule, keyword: bytes, words: bytes, effort: _Effort) -> Iterator[re.Match[bytes]]:
+    cost = _EFFORT_FOR_A_SEARCH if rule.behind else _EFFORT_FOR_A_LOOK
     at = words.find(keyword)
-    while at >= 0:
+    while at >= 0 and effort.spend(cost):
         if rule.behind:
             match = rule.pattern.search(words, max(0, at - rule.behind), at + _AHEAD)
         else:
             match = None if _runs_in(words, at) else rule.pattern.match(words, at)
-        if match and rule.accepts(match):
+        if match and effort.spend(_EFFORT_FOR_A_MATCH) and rule.accepts(match):
             yield match
         at = words.find(keyword, max(at + 1, match.end()) if match else at + 1)
+
+
+def _shaped(rule: Rule, words: bytes, effort: _Effort) -> Iterator[re.Match[bytes]]:
+    for match in rule.pattern.finditer(words):
+        if not effort.spend(_EFFORT_FOR_A_MATCH):
+            return
+        if rule.accepts(match):
+            yield match
 
 
 def _runs_in(words: bytes, at: int) -> bool:
@@ -147,14 +196,21 @@ def _runs_in(words: bytes, at: int) -> bool:
     return not (_ESCAPE.fullmatch(before) or _ESCAPE.fullmatch(before[1:]))
 
 
-def _from_keyword(rule: Rule, keyword: bytes, lowered: bytes, content: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where the values are that the rule finds at a keyword, in order."""
+def _places(keyword: bytes, lowered: bytes) -> Iterator[int]:
     at = lowered.find(keyword)
     while at >= 0:
-        match = rule.pattern.match(content, at)
-        if match and rule.accepts(match):
-            yield value_span(match)
+        yield at
         at = lowered.find(keyword, at + 1)
+
+
+def _from_places(rule: Rule, places: Iterable[int], content: bytes, effort: _Effort) -> Iterator[tuple[int, int]]:
+    """Yield where the values are that the rule finds at the places, in order."""
+    for at in places:
+        if not effort.spend(_EFFORT_FOR_A_LOOK):
+            return
+        match = rule.pattern.match(content, at)
+        if match and effort.spend(_EFFORT_FOR_A_MATCH) and rule.accepts(match):
+            yield value_span(match)
 
 
 def _collect(rule: Rule, spans: Iterator[tuple[int, int]], content: bytes, spots: list[_Spot], most: int) -> None:
@@ -166,7 +222,7 @@ def _collect(rule: Rule, spans: Iterator[tuple[int, int]], content: bytes, spots
         line_start = content.rfind(b"\n", 0, start) + 1
         line_end = content.find(b"\n", start)
         done_until = len(content) if line_end < 0 else line_end
-        if _ALLOWED.search(content, line_start, done_until):
+        if is_allowed(content, start, end, line_start, done_until):
             continue
         spots.append(_Spot(start, end, line_start, rule))
         count += 1

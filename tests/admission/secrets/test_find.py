@@ -1,11 +1,12 @@
 import random
+import time
 
 import pytest
 from hypothesis import given, strategies as st
 
 from admission.secrets.specimens import HEX, Specimen, drawn, pieces, specimens
 from stateguard.admission.secrets.rules import RULES
-from stateguard.admission.secrets.scan import KINDS, Found, find, in_text
+from stateguard.admission.secrets.scan import KINDS, TOO_MUCH, Found, find, in_text
 
 TOKEN = "gh" + "p_" + drawn("ALNUM 36", random.Random(5))
 KEYWORDS = sorted({keyword for rule in RULES for keyword in rule.keywords})
@@ -87,6 +88,8 @@ def test_no_more_than_wanted_are_told(most: int) -> None:
         "# made up, gitleaks:allow",
         "<!-- stateguard:allow -->",
         "; gitleaks:allow",
+        "/* stateguard:allow */",
+        "# stateguard:allow as it is made up",
     ],
 )
 def test_an_allowed_line_is_left_out(comment: str) -> None:
@@ -94,7 +97,16 @@ def test_an_allowed_line_is_left_out(comment: str) -> None:
     assert [found.line for found in find(content)] == [2]
 
 
-@pytest.mark.parametrize("word", ["stateguard:allow", "# stateguard:allowed", "# allow"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "stateguard:allow",
+        "# stateguard:allowed",
+        "# allow",
+        "# see stateguard:allow in the docs",
+        "https://stateguard:allow",
+    ],
+)
 def test_another_line_is_not(word: str) -> None:
     assert len(find(f"key: {TOKEN}  {word}\n".encode())) == 1
 
@@ -141,3 +153,42 @@ def test_passwords_that_people_choose_are_found(line: str) -> None:
 @pytest.mark.parametrize("host", ["db.example.com", "localhost", "10.0.0.1"])
 def test_a_password_in_an_address_is_found_at_any_host(host: str) -> None:
     assert [f.kind for f in find(f"postgres://app:{'s3' + 'cr3tpw'}@{host}/app".encode())] == ["database-url"]
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "pass",
+        "AZDO",
+        "-us",
+        ":AA",
+        ".eyJ",
+        "/eyJaaaaaaaaaaaa",
+        "key=\n",
+        "token: aaaabbbbcccc\n",
+        "api_key = 1a2b3c4d\n",
+        "https://a:b@",
+        "postgres://" + "a" * 90,
+        "-----BEGIN PRIVATE KEY-----\n",
+        f"password=Tr0ub4{'dor'}&3x # stateguard:allow\n",
+        f"{TOKEN} # gitleaks:allow\n",
+    ],
+)
+def test_much_is_looked_through_in_bounded_time(repeated: str) -> None:
+    content = (repeated * (2**22 // len(repeated))).encode() + b"="
+    begun = time.process_time()
+    found = find(content)
+    assert time.process_time() - begun < 5
+    assert {finding.kind for finding in found} <= {TOO_MUCH}
+
+
+def test_signs_of_comments_cost_little() -> None:
+    begun = time.process_time()
+    assert len(find(f"key: {TOKEN} ".encode() + b"#" * 2**21)) == 1
+    assert time.process_time() - begun < 2
+
+
+def test_what_is_too_much_is_told_before_what_was_found() -> None:
+    content = f"key: {TOKEN}\n".encode() + b"api_key = 1a2b3c4d\n" * 90_000
+    assert [(f.kind, f.line, f.column) for f in find(content)] == [(TOO_MUCH, 1, 1), ("github-token", 1, 6)]
+    assert [f.kind for f in find(content, most=1)] == [TOO_MUCH]
