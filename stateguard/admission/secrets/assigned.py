@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
-from stateguard.admission.secrets.rule import Rule, value_of
-from stateguard.admission.secrets.values import is_secret
+from stateguard.admission.secrets.rule import Rule, value_of, value_span
+from stateguard.admission.secrets.values import is_placeholder, is_random, is_reference, is_secret
 
 _NAME_BYTES = 48
 _HEAD = re.compile(rb"[A-Za-z0-9_.-]{0,48}\Z")
@@ -103,6 +104,25 @@ def _accepts(match: re.Match[bytes], *, password: bool) -> bool:
     if not _OTHERWISE.isdisjoint(words) or password is not _is_name_of_password(words):
         return False
     return (password or _is_name_of_secret(words)) and is_secret(value_of(match), password=password)
+
+
+def named(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where values are that stand under the name of a secret, be they as short and as plain as they may."""
+    lowered = content.lower()
+    for sought in (_PASSWORD, _SECRET):
+        for place in sought.finditer(lowered):
+            match = _PATTERN.match(content, place.start())
+            if match and _is_worth_withholding(match):
+                yield value_span(match)
+
+
+def _is_worth_withholding(match: re.Match[bytes]) -> bool:
+    words, value = _words_of_name(match), value_of(match)
+    if not _OTHERWISE.isdisjoint(words) or not (_is_name_of_password(words) or _is_name_of_secret(words)):
+        return False
+    if value.isalpha() or is_placeholder(value) or is_reference(value):
+        return False
+    return _is_assignment(match) or is_random(value) or is_secret(value, password=True)
 
 
 RULES: tuple[Rule, ...] = (
