@@ -29,7 +29,7 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
     from stateguard.config.defaults import default_policy
     from stateguard.guard.admit import tree_reader
     from stateguard.guard.gather import read_directory
-    from stateguard.guard.secrets import secrets_in
+    from stateguard.guard.secrets import secrets_in, told_of
     from stateguard.guard.settings import read_settings
     from stateguard.state import trees
     from stateguard.state.repository import Repository
@@ -41,7 +41,7 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
             repository = Repository.create(Path(scratch) / "scratch.git", served=False)
             tree = trees.build(repository, read_directory(directory.absolute(), repository))
             verdict = judge(tree_reader(repository, tree), None, default_policy(), commands=commands)
-            problems = [*verdict.problems, *secrets_in(repository, tree, verdict.system)]
+            problems = told_of([*secrets_in(repository, tree, verdict.system), *verdict.problems])
     else:
         if not home.exists():
             message = f"{place} is no directory, and {home.root} is no guard home with such a revision"
@@ -49,7 +49,7 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
         repository = Repository(home.repository)
         commit = repository.commit(repository.resolve(place))
         verdict = judge(tree_reader(repository, commit.tree), None, default_policy(), commands=commands)
-        problems = [*verdict.problems, *secrets_in(repository, commit.tree, verdict.system)]
+        problems = told_of([*secrets_in(repository, commit.tree, verdict.system), *verdict.problems])
     told = notes(verdict.system.probes, home) if verdict.system and home.exists() else []
     document = {
         "valid": not problems,

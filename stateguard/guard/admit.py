@@ -15,7 +15,7 @@ from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
-from stateguard.guard.secrets import Search
+from stateguard.guard.secrets import Search, told_of
 from stateguard.guard.selftest import notes
 from stateguard.guard.signatures import signature_of, signature_problems
 from stateguard.host.clock import boot_seconds
@@ -63,7 +63,8 @@ def admit(
     checked = [_update(repository, *update) for update in updates]
     problems = [*ref_problems(checked), *option_problems(options), *_busy(guard)]
     lines: list[str] = []
-    for update in checked if not problems else ():
+    refused = bool(problems)
+    for update in checked if not refused else ():
         if update.deletes or update.name.startswith("refs/tags/"):
             continue
         verdict = judge_commit(guard, repository, update.new)
@@ -81,15 +82,16 @@ def admit(
         problems += signature_problems(guard, repository, update.new, signed)
         took = seconds(boot_seconds() - began)
         lines.append(f"{summary(verdict.changed)}, valid, {signed.words} (admitted in {took})")
-    if not problems:
+    if not refused:
         search = Search(repository, policy_in_force(guard).harmless, guard.repository)
         for update in checked:
             if not update.deletes:
                 search.through(update.new)
-        problems += search.problems
+        problems = [*search.problems, *problems]
         lines += [f"note: {line(path)} is too large to look for secrets in it" for path in search.unread[:_SHOWN]]
     if not problems:
         return Admission(admitted=True, lines=tuple(lines), problems=())
+    problems = told_of(problems)
     shown = [p.text() for p in problems[:_SHOWN]]
     if len(problems) > _SHOWN:
         shown.append(f"and {count(len(problems) - _SHOWN, 'more problem')}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stateguard import __version__
+from stateguard.admission.secrets.scan import blanked
 from stateguard.config.sections import glob
 from stateguard.config.system import is_declaration
 from stateguard.detect.facts import findings
@@ -91,7 +92,7 @@ class Applies:
             return "main has moved: run git fetch origin, then git rebase origin/main, and push again"
         verdict = judge_commit(guard, guard.repository, new)
         if verdict.problems:
-            return verdict.problems[0].text()
+            return blanked(verdict.problems[0].text())
         withdrawn = withdrawn_as(guard, guard.repository, new)
         if withdrawn and not overridden(withdrawn, options):
             return f"this state was withdrawn as {short(withdrawn[0])}; change it and push again"
@@ -164,7 +165,7 @@ class Applies:
         guard = self._guard
         verdict = judge_commit(guard, guard.repository, revision, pushed=False)
         if verdict.problems:
-            raise RefusedError(verdict.problems[0].text(), next_step="stateguard validate shows every problem")
+            raise RefusedError(blanked(verdict.problems[0].text()), next_step="stateguard validate shows every problem")
         request = {"target": revision, "named": revision != guard.main}
         operation = guard.books.journal.open("apply", actor, reason, request)
         self.resume(operation, say)
@@ -195,7 +196,7 @@ class Applies:
         verdict = judge_commit(self._guard, self._guard.repository, target, pushed=False)
         if verdict.problems:
             self._guard.books.journal.note(operation, {"not_valid": True})
-            message = f"main was moved past the hooks to what would be refused: {verdict.problems[0].text()}"
+            message = f"main was moved past the hooks to what would be refused: {blanked(verdict.problems[0].text())}"
             hint = "push what mends it, or make what is live the head of main again: stateguard apply REV"
             raise RefusedError(message, next_step=hint)
 

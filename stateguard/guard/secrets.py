@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from stateguard.admission.names import shown_path
-from stateguard.admission.secrets.scan import Found, find, in_text
+from stateguard.admission.secrets.scan import Found, blanked, find, in_text
 from stateguard.config.problem import Problem
 from stateguard.config.sections import glob
 from stateguard.errors import StorageError
@@ -154,6 +155,11 @@ def secrets_in(repository: Repository, tree: str, system: System | None) -> list
     search = Search(repository, system.policy.harmless if system is not None else ())
     search.through(tree)
     return search.problems
+
+
+def told_of(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems without a secret in any of them: their messages quote what was read."""
+    return [replace(one, path=blanked(one.path), message=blanked(one.message)) for one in problems]
 
 
 def _without_names(path: str) -> str:

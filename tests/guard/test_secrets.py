@@ -193,6 +193,12 @@ def test_a_push_is_refused_until_the_policy_on_main_allows_it(home: Driver) -> N
     assert home.main == before
     assert home.push(ref="HEAD:refs/heads/other").returncode == 1, "a branch carries it as well"
     git(home.work, "reset", "-q", "--hard", before)
+    alpha = (home.work / "agents/alpha/agent.yaml").read_text()
+    done = home.offer("agents/alpha/agent.yaml", f"{alpha}environment: GITHUB_TOKEN={TOKEN}\n")
+    assert done.returncode == 1
+    assert "must be a mapping" in done.stderr, "what else is wrong is told as well"
+    assert TOKEN[4:16] not in done.stderr + home.log.read_text() + home.must("audit", "log")
+    git(home.work, "reset", "-q", "--hard", before)
     policy = (home.work / "stateguard.yaml").read_text() + "secrets: {allow: [{paths: ['config/keys.conf']}]}\n"
     done = home.offer("stateguard.yaml", policy)
     assert done.returncode == 0, done.stderr
