@@ -10,6 +10,7 @@ from pathlib import Path
 from faults.kinds import Outcome, Result, Trial
 
 PEER = "peer"
+_MOST_SEEDS = 4
 
 COLUMNS = (Outcome.SURVIVED, Outcome.TORN, Outcome.LOST, Outcome.DOUBLED, Outcome.STUCK, Outcome.ERROR)
 HEAD = ("trials", "struck", "twice", "thrice", *map(str, COLUMNS))
@@ -90,6 +91,8 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _command(kind: str, results: Sequence[Result]) -> str:
     seeds = Counter(r.trial.seed for r in results if r.trial.kind == kind)
+    if len(seeds) > _MOST_SEEDS:
+        return f"`--kind {kind} --trials {seeds.total()}`; each has a seed of its own"
     return "; ".join(f"`--kind {kind} --trials {number} --seed {seed}`" for seed, number in sorted(seeds.items()))
 
 
