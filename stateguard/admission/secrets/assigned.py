@@ -42,9 +42,14 @@ _OTHERWISE = frozenset(
     b"hash sha sha1 sha256 sha512 md5 digest checksum fingerprint hint prefix suffix format regex pattern endpoint "
     b"host server port class algorithm algo encoding usage budget cost price window rate timeout interval at by for "
     b"index source src backend scope scopes status title description placeholder example required enabled public pub "
-    b"tokenizer commit revision integrity vocab test".split()
+    b"tokenizer commit revision integrity vocab test anon".split()
 )
 """Words in a name that make it the name of something about a secret, or of something else altogether."""
+_PAGES = (b"page", b"next", b"continuation", b"pagination")
+"""What stands before the token that says where a list goes on."""
+_TYPE = re.compile(rb"(?:[A-Z][a-z]{1,20}[0-9]{0,2}){2,8}")
+_TYPES = (b"Input", b"Output", b"Type", b"Props", b"Field", b"Dto", b"Schema", b"Model", b"Request", b"Response")
+_BEHIND_A_TYPE = re.compile(rb"[ \t]{0,4}[;,)>|=&\[]")
 
 _BEHIND_A_NAME = rb"[a-z0-9_.-]{0,56}+(?=[\\\"'`\] \t\r\n,:=>])"
 _PASSWORD = re.compile(rb"(?:pass|pwd)" + _BEHIND_A_NAME)
@@ -68,6 +73,10 @@ def _is_name_of_password(words: list[bytes]) -> bool:
 
 
 def _is_name_of_secret(words: list[bytes]) -> bool:
+    if any(word.endswith(b"token") and (before in _PAGES) for before, word in pairwise(words)):
+        return False
+    if any(word == page + b"token" or word.endswith(b"pagetoken") for word in words for page in _PAGES):
+        return False
     if any(word in _DRAWN or word.endswith((b"secret", b"token", b"apikey")) for word in words):
         return True
     return any(word == b"key" and before in _KEYS for before, word in pairwise(words))
@@ -89,6 +98,14 @@ def _is_assignment(match: re.Match[bytes]) -> bool:
     return between.endswith(b"=") and _BLANK.match(match.string, match.end()) is not None
 
 
+def _is_type(match: re.Match[bytes]) -> bool:
+    """Say whether the name of a type stands behind a parameter or a field, not a value."""
+    bare = match.group("bare")
+    if bare is None or not match.group("between").strip().startswith(b":") or not _TYPE.fullmatch(bare):
+        return False
+    return bare.endswith(_TYPES) or _BEHIND_A_TYPE.match(match.string, match.end()) is not None
+
+
 def _is_password(match: re.Match[bytes]) -> bool:
     return _accepts(match, password=True)
 
@@ -98,7 +115,7 @@ def _is_other_secret(match: re.Match[bytes]) -> bool:
 
 
 def _accepts(match: re.Match[bytes], *, password: bool) -> bool:
-    if not _is_assignment(match):
+    if not _is_assignment(match) or _is_type(match):
         return False
     words = _words_of_name(match)
     if not _OTHERWISE.isdisjoint(words) or password is not _is_name_of_password(words):

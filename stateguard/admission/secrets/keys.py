@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 from stateguard.admission.secrets.rule import URLSAFE, Rule, token, value_of
-from stateguard.admission.secrets.values import is_placeholder, is_random, is_weak_word
+from stateguard.admission.secrets.values import is_default, is_placeholder, is_random, is_weak_word
 
 _BODY = re.compile(rb"[A-Za-z0-9+/]{32,100}")
 _ARMOUR_BYTES = 2000
@@ -13,6 +14,8 @@ _PUTTY_BYTES = 4000
 _RESERVED_HOST = re.compile(
     rb"@(?:[\w.-]{1,100}\.)?(?:example(?:\.(?:com|org|net))?|invalid|test)(?![\w-])", re.IGNORECASE
 )
+_HOST_NEARBY = re.compile(rb"@(?:[\w-]{1,100}(?![\w.-])|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|host\.docker\.internal)")
+_ANONYMOUS = re.compile(rb'"role"[ ]{0,2}:[ ]{0,2}"anon"')
 _HOST_BYTES = 160
 _CHOSEN_WITH_CARE = re.compile(rb"[0-9]")
 
@@ -29,10 +32,20 @@ def _has_private_lines(match: re.Match[bytes]) -> bool:
     return match.string.find(b"Private-Lines: ", match.end(), match.end() + _PUTTY_BYTES) >= 0
 
 
+def _is_signed(match: re.Match[bytes]) -> bool:
+    """Say whether a signed token is one for a person or a program: not the one that is published for everybody."""
+    value = value_of(match)
+    payload = value.split(b".")[1]
+    claims = base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)) if len(payload) % 4 != 1 else b""
+    return not is_placeholder(value) and not _ANONYMOUS.search(claims)
+
+
 def _is_password(match: re.Match[bytes]) -> bool:
     """Say whether the password in an address is one; at the hosts that manuals use, it must look like one."""
     value = value_of(match)
     if is_weak_word(value) or match.group("user") == value:
+        return False
+    if is_default(value) and _HOST_NEARBY.match(match.string, match.end() - 1, match.end() + _HOST_BYTES):
         return False
     if _RESERVED_HOST.match(match.string, match.end() - 1, match.end() + _HOST_BYTES):
         return is_random(value) or _CHOSEN_WITH_CARE.search(value) is not None
@@ -82,7 +95,11 @@ RULES: tuple[Rule, ...] = (
         accepts=_has_private_lines,
     ),
     token(
-        "jwt", "a signed token (JWT)", "eyJ", f"{URLSAFE}{{10,2000}}\\.eyJ{URLSAFE}{{10,8000}}\\.{URLSAFE}{{20,1400}}"
+        "jwt",
+        "a signed token (JWT)",
+        "eyJ",
+        f"{URLSAFE}{{10,2000}}\\.eyJ{URLSAFE}{{10,8000}}\\.{URLSAFE}{{20,1400}}",
+        accepts=_is_signed,
     ),
     _address(
         "database-url",

@@ -23,9 +23,12 @@ _REFERENCE = re.compile(
     rb"[$!&*@%]?[({<]|\*[a-z_]|[$%][A-Za-z_{(]|[$][0-9][a-z]?[$]|ENC\[|(?:env|vault|file|ssm|arn|data|ref|sops|keyring|keychain|"
     rb"secret|secrets|aws|gcp|azure|kms|cmd|exec|sha1|sha256|sha384|sha512|md5|SHA256|MD5)[:+]|sha(?:1|256|384|512)-"
     rb"|[a-z][a-z0-9+.-]{1,20}://|AAAA[BCE][23]Nz|(?:~|\.{1,2})/|/[A-Za-z._-]{2,16}/|[A-Za-z]:\\|projects/"
+    rb"|(?:pbkdf2|scrypt|argon2|bcrypt)[\w-]{0,20}[:$]|pbkdf2_|Ag[A-D][A-Za-z0-9+/]{197}"
     rb"|(?:os|process|self|config|settings|env|secrets|vars|inputs|steps|var|local|data|this|args|ctx)\."
 )
 _SUBSTITUTED = re.compile(rb"\{[A-Za-z_]{1,60}\}|%\([a-z_]{1,40}\)s|%[A-Z_]{2,40}%|__[A-Z_]{2,40}__|\$\(")
+_ANCHOR = re.compile(rb"[&*][A-Za-z_][A-Za-z0-9_.-]{0,80}")
+_LIMITS = re.compile(rb"(?:[A-Za-z_-]{2,24}[=:](?:[0-9]{1,8}|true|false)[,;&|]?){1,20}")
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _MAIL = re.compile(rb"[\w.+-]{1,64}@[\w-]{1,60}\.[\w.-]{2,60}")
 _TIME = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T0-9:.Z+-]{0,24}")
@@ -49,6 +52,17 @@ _WEAK = frozenset(
     b"password passwd pass pwd secret user username admin root guest postgres mysql redis rabbitmq mongo test token "
     b"key none null true false empty unset apikey api_key x-access-token oauth2 foo bar".split()
 )
+_SERVICE = (
+    rb"(?:postgres(?:ql)?|pg|mysql|maria(?:db)?|redis|mongo(?:db)?|rabbit(?:mq)?|elastic(?:search)?|kafka|minio|neo4j"
+    rb"|clickhouse|cassandra|grafana|keycloak|airflow|jenkins|sonar|influx(?:db)?|root|admin(?:istrator)?|user|guest"
+    rb"|test(?:ing)?|demo|dev|app|db|database|web|api|service|local|default|super|master|pass(?:word|wd)?|pwd?|secret)"
+)
+_DEFAULT = re.compile(_SERVICE + rb"(?:[_-]?" + _SERVICE + rb"){0,2}[_-]?[0-9]{0,3}!?", re.IGNORECASE)
+
+
+def is_default(value: bytes) -> bool:
+    """Say whether a password is the word of a service or a role with little behind it, as in every quick start."""
+    return _DEFAULT.fullmatch(value) is not None
 
 
 def is_placeholder(value: bytes) -> bool:
@@ -70,6 +84,8 @@ def is_reference(value: bytes) -> bool:
     return bool(
         _REFERENCE.match(value)
         or _SUBSTITUTED.search(value)
+        or _ANCHOR.fullmatch(value)
+        or _LIMITS.fullmatch(value)
         or _UUID.fullmatch(value)
         or _MAIL.fullmatch(value)
         or _TIME.fullmatch(value)
@@ -104,8 +120,8 @@ def is_secret(value: bytes, *, password: bool) -> bool:
         return True
     classes = sum(bool(pattern.search(value)) for pattern in _CLASSES)
     if _SPECIAL.search(value.rstrip(b"=")) and classes == _CLASSES_OF_ALL:
-        return True
-    if not password or classes < _CLASSES_OF_A_PASSWORD:
+        return not (password and is_default(value))
+    if not password or is_default(value) or classes < _CLASSES_OF_A_PASSWORD:
         return False
     has_digit_and_letter = bool(_CLASSES[2].search(value)) and classes >= _CLASSES_OF_A_PASSWORD
     return has_digit_and_letter and (bool(_SPECIAL.search(value)) or value.isalnum() or is_random(value))

@@ -56,6 +56,14 @@ ORDINARY = [
     "hf_transfer_enabled",
     "r8_quantisation", "fw_update_firmware_version_check", "key-value-store", "disk-usage-report-for-the-week-of-2024",
     "secret: |\n  see the vault", "password:\n  from: vault", "the passphrase: correct horse battery staple",
+    "nextPageToken: Cg0KC2V4" + "YW1wbGUxMjM0NTY3ODkw", "continuation_token=a1B2c3D4e5F6" + "g7H8i9J0k1L2",
+    '"pageToken": "a1B2c3D4e5F6' + 'g7H8i9J0"', "password: UserPassword2Input;", "fn(password: UserPassword2, x)",
+    "password: minLength=12,maxLength=64", 'password: "minLength=12,maxLength=64"', "password: &adminPassword2024",
+    "password: *adminPassword2024", "PASSWORD: *Shop_2", "POSTGRES_PASSWORD: postgres1", "DB_PASSWORD=postgres123",
+    "MYSQL_ROOT_PASSWORD=rootpass1", 'ADMIN_PASSWORD="Admin123!"', "REDIS_PASSWORD=redispass", "PASSWORD=apppass12",
+    "postgres://app:apppass@db:5432/app", "postgres://postgres:postgres123@localhost/app",
+    "redis://:redispass@redis:6379/0", "mysql://root:rootpass1@127.0.0.1:3306/x", "amqp://admin:Admin123!@mq/",
+    "postgres://postgres:postgres1@db", "SUPABASE_ANON_KEY=a1B2c3D4e5F6" + "g7H8i9J0k1L2m3",
     "公開鍵とトークン: 秘密の合言葉は運用者に尋ねてください。" * 20,
     "Пароль: спросите администратора, пожалуйста. " * 20,
 ]  # fmt: skip
@@ -83,8 +91,25 @@ def _drawn_alike(source: random.Random) -> list[str]:
             f"-----BEGIN CERTIFICATE-----\n{drawn('BASE64 64', source)}\n{drawn('BASE64 64', source)}\n",
             f"https://cdn.internal/assets/{sha.hexdigest()[:20]}/app.js?v={number}\n",
             f"/var/lib/docker/overlay2/{sha.hexdigest()}/merged\n",
+            f"password: pbkdf2_sha256$600000${drawn('ALNUM 22', source)}${drawn('BASE64 43', source)}=\n",
+            f"password=pbkdf2:sha256:600000${drawn('ALNUM 16', source)}${sha.hexdigest()}\n",
+            f'"password": "scrypt:32768:8:1${drawn("ALNUM 16", source)}${sha.hexdigest()}"\n',
+            f"password: $2b$12${drawn('ALNUM 53', source)}\n",
+            f"PASSWORD='$argon2id$v=19$m=65536,t=3,p=4${drawn('ALNUM 22', source)}${drawn('ALNUM 43', source)}'\n",
+            f"  encryptedData:\n    password: Ag{'AB'[number % 2]}{drawn(f'BASE64 {210 + 40 * number}', source)}==\n",
+            f"  encryptedData:\n    api-key: AgB{drawn('BASE64 260', source)}=\n",
+            f"anon: {_anonymous(source)}\n",
         ]
     return made
+
+
+def _anonymous(source: random.Random) -> str:
+    """Return the token that a web page shows to everybody."""
+    head, claims = (
+        base64.urlsafe_b64encode(part).decode().rstrip("=")
+        for part in (b'{"alg":"HS256","typ":"JWT"}', b'{"iss":"supabase","ref":"shop","role":"anon","iat":1700000000}')
+    )
+    return f"{head}.{claims}.{drawn('URLSAFE 43', source)}"
 
 
 def benign(seed: int = 11) -> list[str]:
