@@ -34,7 +34,9 @@ _DRAWN = frozenset(
     (b"secret", b"token", b"credential", b"credentials", b"apikey", b"authorization", b"bearer", b"authkey")
 )
 _KEYS = frozenset(
-    b"api access private secret signing encryption auth master shared account service session jwt hmac app".split()
+    b"api access private secret signing encryption auth master shared account service session jwt hmac app "
+    b"openai anthropic mistral cohere gemini groq together deepseek openweather openweathermap weather weatherapi "
+    b"azure elevenlabs serper serpapi tavily pinecone newsapi newrelic deepl alphavantage finnhub".split()
 )
 _OTHERWISE = frozenset(
     b"name names id ids file files path dir url uri ref refs reference type kind limit limits count counts size len "
@@ -50,6 +52,18 @@ _PAGES = (b"page", b"next", b"continuation", b"pagination")
 _TYPE = re.compile(rb"(?:[A-Z][a-z]{1,20}[0-9]{0,2}){2,8}")
 _TYPES = (b"Input", b"Output", b"Type", b"Props", b"Field", b"Dto", b"Schema", b"Model", b"Request", b"Response")
 _BEHIND_A_TYPE = re.compile(rb"[ \t]{0,4}[;,)>|=&\[]")
+_LOGIN = re.compile(rb"\b(?:login|machine|user)[ \t\r\n]{1,8}[^\s]{1,80}[ \t\r\n]{1,8}\Z")
+_LOGIN_BYTES = 100
+
+_PAIR = re.compile(
+    rb"(?i:name)[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?(?P<name>[A-Za-z0-9_.-]{3,60}+)[\"']?,?[ \t\r]{0,4}\n?[ \t]{0,40}"
+    rb"[\"']?(?i:value)[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?([^\s\"',]{8,300}+)"
+)
+_PAIRS = re.compile(
+    rb"name[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?[a-z0-9_.-]{3,60}+[\"']?,?[ \t\r]{0,4}\n?[ \t]{0,40}"
+    rb"[\"']?value[\"']?[ \t]{0,4}[:=]"
+)
+"""The name of a setting and what it is set to, each under a name of its own, as in lists of Kubernetes."""
 
 _BEHIND_A_NAME = rb"[a-z0-9_.-]{0,56}+(?=[\\\"'`\] \t\r\n,:=>])"
 _PASSWORD = re.compile(rb"(?:pass|pwd)" + _BEHIND_A_NAME)
@@ -65,6 +79,10 @@ def _words_of_name(match: re.Match[bytes]) -> list[bytes]:
     start = match.start()
     head = _HEAD.search(match.string, max(0, start - _NAME_BYTES), start)
     name = (head.group() if head else b"") + match.group("tail")
+    return _words(name)
+
+
+def _words(name: bytes) -> list[bytes]:
     return _WORDS.findall(_CAMEL.sub(b"_", name).lower())
 
 
@@ -86,10 +104,12 @@ def _is_assignment(match: re.Match[bytes]) -> bool:
     """Say whether the form is that of an assignment: not a sentence, and no call or expression behind the name."""
     between = match.group("between")
     if not any(sign in between for sign in (b"=", b":", b">")):
-        # The value of an option of a command, or the next word of a sentence.
+        # The value of an option of a command, what .netrc has behind a login, or the next word of a sentence.
         start = match.start()
         head = _HEAD.search(match.string, max(0, start - _NAME_BYTES), start)
-        return head is not None and head.group().startswith(b"--")
+        if head is not None and head.group().startswith(b"--"):
+            return True
+        return _LOGIN.search(match.string, max(0, start - _LOGIN_BYTES), start) is not None
     if match.group("bare") is None:
         return True
     if _END_OF_VALUE.match(match.string, match.end()):
@@ -121,6 +141,15 @@ def _accepts(match: re.Match[bytes], *, password: bool) -> bool:
     if not _OTHERWISE.isdisjoint(words) or password is not _is_name_of_password(words):
         return False
     return (password or _is_name_of_secret(words)) and is_secret(value_of(match), password=password)
+
+
+def _is_pair(match: re.Match[bytes]) -> bool:
+    words, value = _words(match.group("name")), value_of(match)
+    if not _OTHERWISE.isdisjoint(words):
+        return False
+    if _is_name_of_password(words):
+        return is_secret(value, password=True)
+    return _is_name_of_secret(words) and is_secret(value, password=False)
 
 
 def named(content: bytes) -> Iterator[tuple[int, int]]:
@@ -160,5 +189,14 @@ RULES: tuple[Rule, ...] = (
         folded=True,
         accepts=_is_other_secret,
         sought=_SECRET,
+    ),
+    Rule(
+        "assigned-secret",
+        "a value that looks like a secret",
+        (b"value",),
+        _PAIR,
+        folded=True,
+        accepts=_is_pair,
+        sought=_PAIRS,
     ),
 )

@@ -9,7 +9,7 @@ from stateguard.admission.secrets.rule import Rule, value_span
 from stateguard.admission.secrets.rules import RULES
 from stateguard.admission.secrets.values import is_random
 
-_COMMON = frozenset(
+COMMON_PREFIXES = frozenset(
     b"SK sk- cio oy2 dapi key- fw_ hf_ BSA secret_ sk_ fc- 1//0 pul- csk- npm_ ls__ jina_ EAAA fo1_ xai- SG. rubygems_ "
     b"v1.0- api_org_ e2b_ r8_ nfp_ ntn_ HRKU- fm1r_ fm2_".split()
 )
@@ -33,18 +33,18 @@ def _either(literals: list[bytes]) -> bytes:
 
 
 _DISTINCTIVE = re.compile(
-    _either([prefix for prefix in _prefixes() if prefix not in _COMMON])
+    _either([prefix for prefix in _prefixes() if prefix not in COMMON_PREFIXES])
     + rb"(?:[a-z]{2,8}[0-9]{2}-)?"
     + _IN_A_VALUE
     + rb"{8,}"
 )
-_UNCOMMON = re.compile(
+_OF_MANY = re.compile(
     rb"(?<![A-Za-z0-9])"
-    + _either([prefix for prefix in _prefixes() if prefix in _COMMON])
+    + _either([prefix for prefix in _prefixes() if prefix in COMMON_PREFIXES])
     + rb"([A-Za-z0-9_./+=-]{8,})"
 )
 _IN_ADDRESS = re.compile(
-    rb"(?:/webhooks/|/webhookb2/|hooks\.slack\.com/[a-z]{1,12}/|(?:AccountKey|AccessKey)=)([A-Za-z0-9+/=@_-]{8,})"
+    rb"(?:/webhooks/|/webhookb2/|hooks\.slack\.com/[a-z]{1,12}/|[?&;]sig=|(?:AccountKey|AccessKey)=)([A-Za-z0-9+/=@%_-]{8,})"
 )
 _CUT_ADDRESS = re.compile(rb"://[^\s/:@\"'`<>\\]{0,100}:([^\s/@\"'`<>\\]{8,300})(?=[\s\"'`]|\Z)")
 
@@ -56,7 +56,7 @@ def _without_borders(rule: Rule) -> re.Pattern[bytes]:
 _BORDERLESS = tuple(
     (rule.keywords, _without_borders(rule))
     for rule in RULES
-    if not rule.folded and (rule.behind or not rule.keywords or not _COMMON.isdisjoint(rule.keywords))
+    if not rule.folded and (rule.behind or not rule.keywords or not COMMON_PREFIXES.isdisjoint(rule.keywords))
 )
 
 
@@ -69,7 +69,7 @@ def spans(content: bytes) -> Iterator[tuple[int, int]]:
     """Yield where anything is that begins as a value with a format of its own does, or has such a value in it."""
     for match in _DISTINCTIVE.finditer(content):
         yield match.span()
-    for match in _UNCOMMON.finditer(content):
+    for match in _OF_MANY.finditer(content):
         body = match.group(1)
         digits = sum(byte in _DIGITS for byte in body)
         if is_random(body) or _FEWEST_SIGNS <= digits <= len(body) - _FEWEST_SIGNS:

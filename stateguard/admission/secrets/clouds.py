@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import re
 
-from stateguard.admission.secrets.rule import ALNUM, BASE64, HEX, URLSAFE, UUID, Rule, assigned, inside, token
+from stateguard.admission.secrets.rule import (
+    ALNUM,
+    BASE64,
+    HEX,
+    URLSAFE,
+    UUID,
+    Rule,
+    assigned,
+    inside,
+    is_not_placeholder,
+    token,
+)
 
 _AWS_SECRET = Rule(
     "aws-secret-key",
@@ -17,9 +28,33 @@ _AWS_SECRET = Rule(
     folded=True,
 )
 
+_URL_BYTES = 600
+_IN_URL = re.compile(rb"[^\s\"'<>`]{0,600}")
+_VERSION_OR_END = re.compile(rb"[?&;](?:amp;)?s[ev]=[0-9]{4}")
+
+
+def _is_of_address(match: re.Match[bytes]) -> bool:
+    """Say whether a signature is that of an address which Azure shares: with a version or an end before it or after."""
+    before = match.string[max(0, match.start() - _URL_BYTES) : match.start()]
+    url = re.split(rb"[\s\"'<>`]", before)[-1]
+    behind = _IN_URL.match(match.string, match.end())
+    around = url + b" " + (behind.group() if behind else b"")
+    return is_not_placeholder(match) and _VERSION_OR_END.search(around) is not None
+
+
+_AZURE_SHARED = Rule(
+    "azure-sas",
+    "an Azure shared access signature",
+    (b"sig=",),
+    re.compile(rb"(?<=[?&;])sig=((?:[A-Za-z0-9/+_-]|%[0-9A-Fa-f]{2}){40,90}+=?)"),
+    folded=True,
+    accepts=_is_of_address,
+)
+
 RULES: tuple[Rule, ...] = (
     token("aws-access-key-id", "an AWS access key id", "AKIA ASIA ABIA ACCA", "[A-Z0-9]{16}(?![A-Za-z0-9_])"),
     _AWS_SECRET,
+    _AZURE_SHARED,
     token("aws-bedrock-key", "an Amazon Bedrock API key", "ABSK", f"{BASE64}{{96,300}}={{0,2}}"),
     token("google-api-key", "a Google API key", "AIza", f"{URLSAFE}{{35}}(?!{URLSAFE})"),
     token("google-oauth-secret", "a Google OAuth client secret", "GOCSPX-", f"{URLSAFE}{{28}}(?!{URLSAFE})"),

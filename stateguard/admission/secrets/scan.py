@@ -62,6 +62,9 @@ _AHEAD = 300
 _RUNS_INTO = re.compile(rb"[A-Za-z0-9_-]")
 _ESCAPE = re.compile(rb"\\[nrt]|%[0-9A-Fa-f]{2}")
 _ESCAPE_BYTES = 3
+_SIGN = re.compile(rb"[_.-]")
+_NAME = re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z_-]{1,30}\Z")
+_NAME_BYTES = 31
 
 _WITHHELD = "(withheld)"
 _EFFORT = 400_000
@@ -201,7 +204,7 @@ def _matches(rule: Rule, keyword: bytes, words: bytes, effort: _Effort) -> Itera
         if rule.behind:
             match = rule.pattern.search(words, max(0, at - rule.behind), at + _AHEAD)
         else:
-            match = None if _runs_in(words, at) else rule.pattern.match(words, at)
+            match = rule.pattern.match(words, at) if _begins(keyword, words, at) else None
         if match and effort.spend(_EFFORT_FOR_A_MATCH) and rule.accepts(match):
             yield match
         at = words.find(keyword, max(at + 1, match.end()) if match else at + 1)
@@ -213,6 +216,16 @@ def _shaped(rule: Rule, words: bytes, effort: _Effort) -> Iterator[re.Match[byte
             return
         if rule.accepts(match):
             yield match
+
+
+def _begins(keyword: bytes, words: bytes, at: int) -> bool:
+    """Say whether a value can begin at an offset: also behind a name, if nothing else begins like it."""
+    if not _runs_in(words, at):
+        return True
+    if keyword in clipped.COMMON_PREFIXES or not _SIGN.search(keyword):
+        return False
+    start = max(0, at - _NAME_BYTES)
+    return _NAME.search(words, start, at) is not None
 
 
 def _runs_in(words: bytes, at: int) -> bool:

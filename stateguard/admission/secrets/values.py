@@ -39,6 +39,14 @@ _CONSONANTS = re.compile(rb"[b-df-hj-np-tv-xz]{6}")
 _CLASSES = tuple(re.compile(pattern) for pattern in (rb"[a-z]", rb"[A-Z]", rb"[0-9]"))
 _SPECIAL = re.compile(rb"[!@#$%^&*?+=~|;,()\[\]]")
 
+_JOINED = re.compile(rb"[A-Za-z0-9]{1,40}(?:[-_.][A-Za-z0-9]{1,40}){1,8}")
+_WORDS_OF_NAMES = re.compile(
+    rb"secret|passw|credential|token|key|vault|config|setting|value|param|\.(?:txt|ya?ml|json|env|py|js|ts|md|go)\Z"
+    rb"|[-_.]v?[0-9]{1,3}\Z",
+    re.IGNORECASE,
+)
+_JOINED_BYTES = 12
+_DIGITS_OF_A_YEAR = 3
 _SHORT_RUN = 2
 _SHORT_RUNS = 3
 _LONG_SEGMENT = 10
@@ -123,5 +131,15 @@ def is_secret(value: bytes, *, password: bool) -> bool:
         return not (password and is_default(value))
     if not password or is_default(value) or classes < _CLASSES_OF_A_PASSWORD:
         return False
+    if _is_joined(value, classes):
+        return True
     has_digit_and_letter = bool(_CLASSES[2].search(value)) and classes >= _CLASSES_OF_A_PASSWORD
     return has_digit_and_letter and (bool(_SPECIAL.search(value)) or value.isalnum() or is_random(value))
+
+
+def _is_joined(value: bytes, classes: int) -> bool:
+    """Say whether words and numbers are joined to a password, not to the name of a file, a variable or a setting."""
+    if len(value) < _JOINED_BYTES or not _JOINED.fullmatch(value) or _WORDS_OF_NAMES.search(value):
+        return False
+    digits = len(_CLASSES[2].findall(value))
+    return digits > 0 and (classes == _CLASSES_OF_ALL or _DIGITS_OF_A_YEAR <= digits < len(value) // 2)

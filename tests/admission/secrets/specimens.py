@@ -35,6 +35,9 @@ PREFIXED: dict[str, list[tuple[str, str]]] = {
     "google-oauth-secret": [("GOC SPX-", "URLSAFE 28")],
     "google-oauth-token": [("ya 29.", "URLSAFE 160"), ("1/ /0", "URLSAFE 60")],
     "azure-storage-key": [("Account Key=", "BASE64 86,==")],
+    "azure-sas": [
+        ("https://shop.blob.core.windows .net/c?sv=2022-11-02&se=2030-01-01T00%3A00Z&sr=c&sp=rl&sig=", "BASE64 43,%3D"),
+    ],
     "azure-shared-key": [("SharedAccess Key=", "BASE64 43,=")],
     "azure-client-secret": [("", "ALNUM 3,8Q,~,ALNUM 34")],
     "azure-devops-token": [("", "ALNUM 76,AZ,DO,ALNUM 4")],
@@ -151,7 +154,10 @@ NAMED: list[tuple[str, str, str]] = [
     ("assigned-secret", "SESSION_SECRET", "HEX 64"),
     ("assigned-secret", "accessToken", "BASE64 43,="),
     ("assigned-secret", "WEBHOOK_TOKEN", "HEX 40"),
+    ("assigned-secret", "AZURE_OPENAI_KEY", "HEX 32"),
+    ("assigned-secret", "OPENWEATHER_KEY", "HEX 32"),
     ("assigned-password", "DB_PASSWORD", "ALNUM 16"),
+    ("assigned-password", "SHOP_PASSWORD", "Winter-,DIGITS 4,-deploy"),
     ("assigned-password", "PGPASSWORD", "ALNUM 7,!,ALNUM 4,&,7aB"),
     ("assigned-password", "smtp_passwd", "Tr0ub,DIGITS 2,dor#,DIGITS 1"),
 ]
@@ -232,6 +238,8 @@ def _mcp(specimen: Specimen) -> str:
 SURROUNDINGS: dict[str, Surrounding] = {
     "yaml": lambda s: f"model: small\n{s.name.lower() if s.name.isupper() else s.name}: {s.value}\nretries: 3\n",
     "yaml list": lambda s: f"env:\n  - name: A\n    value: b\n  - {s.name}: '{s.value}'  # of the shop\n",
+    "pair": lambda s: f'env:\n  - name: {s.name}\n    value: "{s.value}"\n  - name: B\n    value: c\n',
+    "json pair": lambda s: f'{{"env": [{{"name": "{s.name}", "value": "{s.value}"}}]}}',
     "json": lambda s: f'{{"model": "small", "{s.name}": "{s.value}", "retries": 3}}',
     "env": lambda s: f"# settings\n{s.name}={s.value}\nRETRIES=3\n",
     "python": lambda s: f'import shop\n\n{s.name} = "{s.value}"\nshop.run({s.name})\n',

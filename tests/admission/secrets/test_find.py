@@ -116,7 +116,13 @@ def test_a_token_begins_where_a_word_does(before: str) -> None:
     assert find(f"a{before}{TOKEN}".encode())[0].kind in {"github-token", "url-password"}
 
 
-@pytest.mark.parametrize("before", ["x", "_", "0", "-"])
+@pytest.mark.parametrize("before", ["x", "_", "my_", "token", "-"])
+def test_a_name_can_run_into_a_token(before: str) -> None:
+    (found,) = find(f"a {before}{TOKEN}".encode())
+    assert (found.kind, found.column) == ("github-token", len(before) + 3)
+
+
+@pytest.mark.parametrize("before", ["0", "a1_", "x" * 40])
 def test_a_word_with_a_token_in_it_is_none(before: str) -> None:
     assert find(f"{before}{TOKEN}".encode()) == []
 
@@ -148,6 +154,34 @@ def test_settings_are_known_in_many_forms(line: str) -> None:
 )
 def test_passwords_that_people_choose_are_found(line: str) -> None:
     assert [found.kind for found in find(line.encode())] == ["assigned-password"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "machine git.internal login ann password Tr0ub4" + "dor3x",
+        "machine git.internal\n  login ann\n  password Tr0ub4" + "dor3x",
+        "password: autumn_2024" + "_rollout",
+        "password: Blue.Kettle7" + ".x",
+    ],
+)
+def test_passwords_are_found_in_other_forms(line: str) -> None:
+    assert [found.kind for found in find(line.encode())] == ["assigned-password"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "password: shop-db-2024.yaml",
+        "password: shop-database-v12",
+        "password: db.prod01.internal",
+        "the manual says password Tr0ub4" + "dor3x",
+        "https://x.internal/?sig=" + "a1B2c3D4e5" * 5,
+        "- name: MAX_TOKENS\n  value: '4096000000000000'",
+    ],
+)
+def test_what_has_a_like_form_is_none(line: str) -> None:
+    assert find(line.encode()) == []
 
 
 @pytest.mark.parametrize("host", ["db.example.com", "localhost", "10.0.0.1"])
