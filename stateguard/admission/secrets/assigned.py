@@ -143,13 +143,16 @@ def _accepts(match: re.Match[bytes], *, password: bool) -> bool:
     return (password or _is_name_of_secret(words)) and is_secret(value_of(match), password=password)
 
 
-def _is_pair(match: re.Match[bytes]) -> bool:
-    words, value = _words(match.group("name")), value_of(match)
-    if not _OTHERWISE.isdisjoint(words):
+def _is_pair_with_password(match: re.Match[bytes]) -> bool:
+    words = _words(match.group("name"))
+    return _OTHERWISE.isdisjoint(words) and _is_name_of_password(words) and is_secret(value_of(match), password=True)
+
+
+def _is_pair_with_secret(match: re.Match[bytes]) -> bool:
+    words = _words(match.group("name"))
+    if not _OTHERWISE.isdisjoint(words) or _is_name_of_password(words):
         return False
-    if _is_name_of_password(words):
-        return is_secret(value, password=True)
-    return _is_name_of_secret(words) and is_secret(value, password=False)
+    return _is_name_of_secret(words) and is_secret(value_of(match), password=False)
 
 
 def named(content: bytes) -> Iterator[tuple[int, int]]:
@@ -166,7 +169,7 @@ def _is_worth_withholding(match: re.Match[bytes]) -> bool:
     words, value = _words_of_name(match), value_of(match)
     if not _OTHERWISE.isdisjoint(words) or not (_is_name_of_password(words) or _is_name_of_secret(words)):
         return False
-    if value.isalpha() or is_placeholder(value) or is_reference(value):
+    if (value.isalpha() and not is_random(value)) or is_placeholder(value) or is_reference(value):
         return False
     return _is_assignment(match) or is_random(value) or is_secret(value, password=True)
 
@@ -191,12 +194,21 @@ RULES: tuple[Rule, ...] = (
         sought=_SECRET,
     ),
     Rule(
+        "assigned-password",
+        "a password",
+        (b"value",),
+        _PAIR,
+        folded=True,
+        accepts=_is_pair_with_password,
+        sought=_PAIRS,
+    ),
+    Rule(
         "assigned-secret",
         "a value that looks like a secret",
         (b"value",),
         _PAIR,
         folded=True,
-        accepts=_is_pair,
+        accepts=_is_pair_with_secret,
         sought=_PAIRS,
     ),
 )

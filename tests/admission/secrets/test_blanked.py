@@ -92,5 +92,10 @@ def test_what_is_blanked_has_no_secrets(chosen: list[Specimen], between: str) ->
     assert in_text(blanked(text)) == []
 
 
+def test_a_password_of_letters_alone_is_withheld() -> None:
+    value = "bOVhaBNt" + "ViHRWTxb"
+    assert blanked(f"a.yaml: 3: DB_PASSWORD: {value} is no number") == "a.yaml: 3: DB_PASSWORD: (withheld) is no number"
+
+
 def test_lone_surrogates_stay() -> None:
     assert blanked(f"\udcff {TOKEN}") == "\udcff (withheld)"
