@@ -29,6 +29,7 @@ _REFERENCE = re.compile(
 _SUBSTITUTED = re.compile(rb"\{[A-Za-z_]{1,60}\}|%\([a-z_]{1,40}\)s|%[A-Z_]{2,40}%|__[A-Z_]{2,40}__|\$\(")
 _ANCHOR = re.compile(rb"[&*][A-Za-z_][A-Za-z0-9_.-]{0,80}")
 _LIMITS = re.compile(rb"(?:[A-Za-z_-]{2,24}[=:](?:[0-9]{1,8}|true|false)[,;&|]?){1,20}")
+_RANGES = re.compile(rb"\[[^\]]{0,40}(?:a-z|A-Z|0-9)")
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _MAIL = re.compile(rb"[\w.+-]{1,64}@[\w-]{1,60}\.[\w.-]{2,60}")
 _TIME = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T0-9:.Z+-]{0,24}")
@@ -92,6 +93,7 @@ def is_reference(value: bytes) -> bool:
     return bool(
         _REFERENCE.match(value)
         or _SUBSTITUTED.search(value)
+        or _RANGES.search(value)
         or _ANCHOR.fullmatch(value)
         or _LIMITS.fullmatch(value)
         or _UUID.fullmatch(value)

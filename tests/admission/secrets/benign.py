@@ -64,6 +64,7 @@ ORDINARY = [
     "postgres://app:apppass@db:5432/app", "postgres://postgres:postgres123@localhost/app",
     "redis://:redispass@redis:6379/0", "mysql://root:rootpass1@127.0.0.1:3306/x", "amqp://admin:Admin123!@mq/",
     "postgres://postgres:postgres1@db", "SUPABASE_ANON_KEY=a1B2c3D4e5F6" + "g7H8i9J0k1L2m3",
+    'token = r"[-!#$%&*+.^_`|~0-9a-zA-Z]+"',
     "公開鍵とトークン: 秘密の合言葉は運用者に尋ねてください。" * 20,
     "Пароль: спросите администратора, пожалуйста. " * 20,
 ]  # fmt: skip
