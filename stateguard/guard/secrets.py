@@ -31,7 +31,10 @@ _MOST_TAGS = 10
 _COMMIT, _TREE, _BLOB, _TAG = 1, 2, 3, 4
 _SUBMODULE = 0o160000
 _SIGNATURE = re.compile(rb"\n-----BEGIN (?:SSH|PGP) SIGNATURE-----\n")
-_HINT = "take it out of every commit of this push, and make it invalid where it came from"
+_HINT = (
+    "take it out of every commit of this push, and make it invalid where it came from; "
+    "what is none: secrets.allow in the stateguard.yaml on main, or stateguard:allow in a comment behind it"
+)
 
 
 class TooMuchError(Exception):

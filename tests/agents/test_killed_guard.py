@@ -100,6 +100,7 @@ def after(setting: Setting) -> Iterator[Callable[[], ProcessRuntime]]:
 
 def test_registered_agents_are_taken_over(setting: Setting, guard: Guard, after: After) -> None:
     kill(guard([["start", spec("a"), spec("b")]]))
+    eventually(lambda: len(leaders(setting)) == 2)  # a program that begins shows its variables a moment later
     before = leaders(setting)
     assert sorted(before.values()) == ["a", "b"]
     runtime = after()
@@ -122,7 +123,7 @@ def test_registered_agents_are_taken_over(setting: Setting, guard: Guard, after:
 @pytest.mark.parametrize("content", [None, b"", b'{"version": 1, "agents": [{"na'])
 def test_a_lost_registry_doubles_nothing(setting: Setting, guard: Guard, after: After, content: bytes | None) -> None:
     kill(guard([["start", spec()]]))
-    before = leaders(setting)
+    before = eventually(lambda: leaders(setting))  # a program that begins shows its variables a moment later
     registry = setting.home.run / "agents.json"
     registry.unlink()
     if content is not None:

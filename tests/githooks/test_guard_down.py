@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from driving import Driver, git, sh
+from driving import Driver, end_pushing, git, sh
 from tiny import ALPHA, GOOD, write_tiny
 
 NOBODY = 65534
@@ -97,13 +97,14 @@ def test_a_push_whose_guard_stays_away_is_told_that_nothing_is_decided(home: Dri
     before, content = home.main, GOOD + "# undecided\n"
     home.edit(ALPHA, content)
     home.commit("Change")
-    done = home.push()
+    push = home.begin_push()
     home.gone()
-    assert done.returncode == 1
+    status, said = end_pushing(push)
+    assert status == 1
     number = home.status()["transition"]["operation"]
-    assert f"undecided: operation {number} is finished or undone when the guard starts" in done.stderr
-    assert "nothing was changed" not in done.stderr
-    assert "stateguard run finishes or undoes it; git fetch shows which" in done.stderr
+    assert f"undecided: operation {number} is finished or undone when the guard starts" in said
+    assert "nothing was changed" not in said
+    assert "stateguard run finishes or undoes it; git fetch shows which" in said
     assert home.main == before
     assert (home.live / ALPHA).read_text() == content
     shown = home.must("status")
