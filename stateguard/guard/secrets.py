@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from stateguard.admission.names import shown_path
+from stateguard.admission.names import MAX_DEPTH, shown_path
 from stateguard.admission.secrets.scan import Found, blanked, find, in_text
 from stateguard.config.problem import Problem
 from stateguard.config.sections import glob
@@ -23,7 +23,6 @@ MAX_BYTES = 2 * 1024 * 1024
 """Larger files are not looked through; the pusher is told. The guard's other threads stand still for one file."""
 
 MAX_TREES = 200_000
-MAX_DEPTH = 64
 MAX_SECONDS = 60.0
 
 _MOST_PROBLEMS = 20

@@ -53,16 +53,18 @@ def _rotated(path: Path, settings: HostSettings) -> bool:
 class ReserveTender:
     """Sets disk space aside, at first and again after it was given up."""
 
-    def __init__(self, reserve: Path, settings: Callable[[], HostSettings]) -> None:
-        """Keep the reserve file as large as the settings have it then."""
-        self._reserve, self._settings = reserve, settings
+    def __init__(
+        self, reserve: Path, settings: Callable[[], HostSettings], every_seconds: float = _EVERY_SECONDS
+    ) -> None:
+        """Keep the reserve file as large as the settings have it then; look no more often than said."""
+        self._reserve, self._settings, self._every_seconds = reserve, settings, every_seconds
         self._due_at, self._said = 0.0, ""
 
     def tend(self) -> None:
         """Look whether it is all there, if it is time to; a disk that has none left is no reason not to guard."""
         if boot_seconds() < self._due_at:
             return
-        first, self._due_at = self._due_at == 0, boot_seconds() + _EVERY_SECONDS
+        first, self._due_at = self._due_at == 0, boot_seconds() + self._every_seconds
         wanted = self._settings().reserve_bytes
         if wanted and (not reserve_gone(self._reserve, wanted) or _lies_there(self._reserve, wanted)):
             return  # all there, or the file system does not set aside what a file occupies

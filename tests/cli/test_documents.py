@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from driving import Driver
+from stateguard.host.lock import WriterLock
 
 STATUS = "guard health revision desired_fingerprint fingerprint baseline drift agents transition incidents suspended"
 OPERATION = "operation kind outcome from to fingerprint stages duration_seconds incident reason"
@@ -175,3 +176,11 @@ def test_json_stands_alone_on_standard_output(tiny: Driver) -> None:
     done = tiny.run("--json", "agent", "restart", "beta")
     json.loads(done.stdout)
     assert "beta started" in done.stderr
+
+
+def test_a_guard_that_has_the_lock_and_does_not_answer_is_starting(home: Driver) -> None:
+    assert home.status()["guard"]["starting"] is False
+    with WriterLock(home.home / "run" / "writer.lock", "daemon").acquire():
+        assert home.status()["guard"]["starting"] is True
+        assert "guard        starting" in home.must("status")
+    assert "guard        not running" in home.must("status")

@@ -29,6 +29,16 @@ def test_the_reserve_is_set_aside_and_again_after_it_was_given_up(tmp_path: Path
     assert not path.exists(), "it looks only now and then"
 
 
+def test_a_guard_at_work_sets_it_aside_again(tmp_path: Path) -> None:
+    path = tmp_path / "reserve"
+    settings = replace(HostSettings("live", SHIPPED_ARMING), reserve_bytes=MIB)
+    at_work = ReserveTender(path, lambda: settings, every_seconds=0)
+    at_work.tend()
+    path.unlink()
+    at_work.tend()
+    assert reserved_bytes(path) >= MIB
+
+
 def test_no_reserve_is_wanted(tmp_path: Path) -> None:
     path = tmp_path / "reserve"
     tender(path, MIB).tend()

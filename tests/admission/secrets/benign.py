@@ -37,7 +37,7 @@ ORDINARY = [
     '<div class="sk-fading-circle sk-circle12">', ".sk-cube-grid .sk-cube1 { width: 33%; }",
     "task-force-for-the-2024-review",
     "image: registry.internal/shop@sha256:" + hashlib.sha256(b"x").hexdigest(), "password: hunter",
-    "pwd: /home/shop/build",
+    "pwd: /srv/shop/build",
     "model: claude-3-5-sonnet-20241022", "embedding: text-embedding-3-large", "region: us-east-1",
     "https://example.org/a?b=c",
     "postgres://app:${DB_PASSWORD}@db/app", "postgres://app:password@localhost/app", "redis://localhost:6379/0",
