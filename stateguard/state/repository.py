@@ -325,15 +325,7 @@ class Repository:
         Raises:
             StorageError: a commit is missing.
         """
-        try:
-            walker = self.handle.walk(newer, pygit2.enums.SortMode.TOPOLOGICAL)
-            if older:
-                walker.hide(older)
-            found = [str(c.id) for c in walker]
-        except (KeyError, ValueError, pygit2.GitError) as error:
-            message = f"the commits between {older or 'the first one'} and {newer} cannot be read in {self.path.name}"
-            raise StorageError(message) from error
-        return [self.commit(one) for one in found]
+        return [self.commit(one) for one in self.beyond([older] if older else [], newer)]
 
     def beyond(self, known: Iterable[str], newest: str) -> list[str]:
         """Return the ids of the commits reachable from one and from none of the known ones, newest first.
