@@ -49,7 +49,7 @@ check: .venv/.ready-dev
 	@echo "Checks passed: ruff, mypy, import-linter."
 
 test: check
-	@$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term
+	@timeout --foreground --kill-after=30 2400 $(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term
 	@.ci/coverage-pure $(BIN)/coverage
 
 bench: .venv/.ready-dev
