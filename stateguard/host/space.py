@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +66,11 @@ def keep_reserve(path: Path, size_bytes: int) -> None:
     if size_bytes == 0:
         give_up_reserve(path)
         return
-    if reserved_bytes(path) >= size_bytes and path.stat().st_size == size_bytes:
+    held = reserved_bytes(path)
+    if held >= size_bytes and path.stat().st_size == size_bytes:
         return
     try:
+        _require_room(path, size_bytes - held)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             _occupy(descriptor, size_bytes)
@@ -78,6 +81,12 @@ def keep_reserve(path: Path, size_bytes: int) -> None:
         raise StorageError(
             message, next_step="free space on that disk, or set a smaller reserve in guard.yaml"
         ) from error
+
+
+def _require_room(path: Path, size_bytes: int) -> None:
+    """Look before asking: a file system gives all it has before it says that it is not enough, and others need that."""
+    if size_bytes > space_at(path.parent).free_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _occupy(descriptor: int, size_bytes: int) -> None:
