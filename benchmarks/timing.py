@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
@@ -73,11 +74,13 @@ def timed(work: Callable[[], object]) -> float:
 def interleaved(methods: Mapping[str, Method], rounds: int) -> dict[str, tuple[float, ...]]:
     """Run all methods in turn so many times; returns their seconds by name.
 
-    A turn before those does not count, unless there is one only.
+    A turn before those does not count, unless there is one only. Before each, all that others left to be written is
+    flushed: git does not flush its files, and whoever does would wait for them.
     """
     found: dict[str, list[float]] = {name: [] for name in methods}
     for number in range(rounds + (rounds > 1)):
         for name, method in methods.items():
+            os.sync()
             took = method()
             if number or rounds == 1:
                 found[name].append(took)

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from stateguard.guard.worker import Job, Voice, Work, Worker
 from stateguard.host import threads
 
 _READY_SECONDS = 10.0
+_HEARTBEAT_SECONDS = 1.0
 
 
 def application(desk: Callable[[], Desk], worker: Worker) -> Starlette:
@@ -76,9 +78,27 @@ def _done(work: Work) -> Job:
     return job
 
 
-def _lines(job: Job) -> Iterator[bytes]:
-    for document in job.listen():
-        yield json.dumps(document).encode() + b"\n"
+async def _lines(job: Job) -> AsyncIterator[bytes]:
+    """Yield what is said; an empty document now and then shows that somebody is still there."""
+    loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+
+    def heard() -> None:
+        with contextlib.suppress(RuntimeError):  # the server has ended: nobody listens, and the work goes on
+            loop.call_soon_threadsafe(arrived.set)
+
+    job.listen(heard)
+    ended = False
+    while not ended:
+        said = job.take()
+        if said:
+            yield b"".join(json.dumps(document).encode() + b"\n" for document in said)
+            ended = any(word in document for word in ("result", "error") for document in said)
+            continue
+        try:
+            await asyncio.wait_for(arrived.wait(), _HEARTBEAT_SECONDS)
+        except TimeoutError:
+            yield b"{}\n"
+        arrived.clear()
 
 
 def _refusal(error: StateguardError) -> JSONResponse:

@@ -20,6 +20,7 @@ from stateguard.config.state import STATE_FILE, parse_state
 from stateguard.config.yaml import load
 from stateguard.errors import RefusedError
 from stateguard.host import files
+from stateguard.host.walk import open_directory, open_root
 from stateguard.live.scan import settled
 from stateguard.model.policy import Policy
 from stateguard.model.tree import EXECUTABLE, REGULAR, SYMLINK, Entry
@@ -145,7 +146,7 @@ class Directory:
         path = os.fsdecode(raw)
         *parts, name = path.split("/")
         try:
-            with files.open_root(self._root) as root, files.open_directory(root, tuple(parts)) as directory:
+            with open_root(self._root) as root, open_directory(root, tuple(parts)) as directory:
                 content, found = files.read_at(directory, name)
                 if self._rules.captured(path) and stat.S_ISREG(found.st_mode):
                     content = settled(directory, name, content)

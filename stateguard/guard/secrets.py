@@ -121,8 +121,12 @@ class Search:
             if self._trees < 0 or lead.count(b"/") > MAX_DEPTH:
                 raise TooMuchError(f"over {MAX_TREES} directories, or one in more than {MAX_DEPTH} others")
             present = trees.rows(self._pushed, old)
-            for name, (mode, child) in trees.rows(self._pushed, new).items():
-                there = present.get(name)
+            for name, row in trees.rows(self._pushed, new).items():
+                known = present.get(name)
+                if row == known:
+                    continue
+                mode, child = trees.parsed(row)
+                there = trees.parsed(known) if known is not None else None
                 if mode == _SUBMODULE or (there is not None and there[1] == child):
                     continue
                 if mode == DIRECTORY:

@@ -17,6 +17,7 @@ from stateguard.host import files
 from stateguard.host.clock import now_text
 from stateguard.host.database import UPGRADES, VERSION, newer
 from stateguard.host.home import Home
+from stateguard.host.walk import open_root
 from stateguard.state.repository import configure, settings_unlike_wanted
 
 Say = Callable[[str], None]
@@ -140,7 +141,7 @@ def _keep(database: Path, backup: Path) -> None:
     finally:
         os.close(descriptor)
     copy.rename(backup)
-    with files.open_root(backup.parent) as directory:
+    with open_root(backup.parent) as directory:
         os.fsync(directory)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from stateguard.errors import StateguardError, UsageProblemError
@@ -36,37 +36,43 @@ class Voice:
 Work = Callable[[Voice], dict[str, Any]]
 """Does something, says lines on the way, and returns a document."""
 
-_HEARTBEAT_SECONDS = 1.0
 
-
-@dataclass(slots=True)
 class Job:
     """One piece of work and what it says; nobody needs to listen."""
 
-    work: Work
-    said: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
+    def __init__(self, work: Work) -> None:
+        """Nothing of it is done yet."""
+        self._work = work
+        self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._heard: Callable[[], object] = lambda: None
+
+    def say(self, document: dict[str, Any]) -> None:
+        """Tell whoever listens."""
+        self._said.put(document)
+        self._heard()
+
+    def listen(self, heard: Callable[[], object]) -> None:
+        """Call this, in whatever thread, each time that there is something to :meth:`take`."""
+        self._heard = heard
+
+    def take(self) -> list[dict[str, Any]]:
+        """Return what was said since the last time; the last word of all is a result or an error."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._said.get_nowait())
+        return found
 
     def run(self) -> None:
         """Do the work; whatever happens, the listener gets a last word."""
         try:
-            result = self.work(Voice(self.said.put))
+            result = self._work(Voice(self.say))
         except StateguardError as error:
-            self.said.put(error.as_json())
+            self.say(error.as_json())
         except Exception as error:  # noqa: BLE001 - the guard must outlive a fault in one command; it is logged and told
-            self.said.put(_said_of(error).as_json())
+            self.say(_said_of(error).as_json())
         else:
-            self.said.put({"result": result})
-
-    def listen(self) -> Iterator[dict[str, Any]]:
-        """Yield what is said; an empty document now and then shows that somebody is still there."""
-        while True:
-            try:
-                document = self.said.get(timeout=_HEARTBEAT_SECONDS)
-            except queue.Empty:
-                document = {}
-            yield document
-            if "result" in document or "error" in document:
-                return
+            self.say({"result": result})
 
 
 def _said_of(error: Exception) -> StateguardError:
@@ -103,7 +109,7 @@ class Worker:
         began, operation = self._began, self._busy_with()
         if began is not None:
             behind = f"operation {operation}" if operation is not None else "another command"
-            job.said.put({"say": f"queued behind {behind}, {seconds(boot_seconds() - began)}"})
+            job.say({"say": f"queued behind {behind}, {seconds(boot_seconds() - began)}"})
         self._jobs.put(job)
         self._wake.set()
         return job
@@ -113,7 +119,7 @@ class Worker:
         fields = {"kind": operation.kind, "direction": str(step.direction), "step": str(step.name)}
         log("step", operation=operation.id, **fields)
         if self._current is not None:
-            self._current.said.put(progress(step))
+            self._current.say(progress(step))
 
     def run_waiting(self) -> int:
         """Do everything that waits; returns how many jobs that were."""

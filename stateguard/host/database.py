@@ -83,7 +83,7 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Commit everything inside together, or nothing. May be nested; the outermost one commits."""
         with self._lock:
-            if self._connection.in_transaction:
+            if self._in_transaction():
                 yield
                 return
             self.execute("BEGIN IMMEDIATE")
@@ -94,6 +94,13 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):  # SQLite has rolled some of them back by itself
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _in_transaction(self) -> bool:
+        try:
+            return self._connection.in_transaction
+        except sqlite3.Error as error:
+            message = f"{self._path}: {error}"
+            raise StorageError(message, next_step="check the file") from error
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Run one statement; returns the row id of an insert, else the number of rows touched.

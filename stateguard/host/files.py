@@ -1,4 +1,4 @@
-"""Durable files, and walking a directory that somebody hostile may be changing.
+"""Durable files, in directories that somebody hostile may be changing.
 
 Durable replace is written once, here: a temporary file beside its target, fsync, rename, fsync of the
 directory. After it returns the new content survives a power cut; at no moment can a reader see a mixture.
@@ -14,11 +14,10 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from stateguard import faults
+from stateguard.host.walk import open_root
 
 TEMPORARY = ".stateguard-tmp-"
 """Prefix of every temporary name; whoever finds one after a crash may delete it."""
@@ -26,145 +25,13 @@ TEMPORARY = ".stateguard-tmp-"
 _NAME_BYTES = 240
 _DIGEST_DIGITS = 32
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _EXCHANGE = 2
 """RENAME_EXCHANGE of renameat2(2)."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOST_OPEN = 32
-"""So many directories above another one are kept open; there may be hundreds."""
-_CLOSED = -1
 _CHUNK_BYTES, _PAGE_BYTES = 1 << 20, 1 << 12
-
-
-@contextlib.contextmanager
-def open_root(path: Path) -> Iterator[int]:
-    """Open a directory for walking below it.
-
-    Raises:
-        OSError: it is no directory.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def open_directory(root: int, parts: tuple[str, ...], *, create: bool = False) -> Iterator[int]:
-    """Open the directory below a root, never following a symbolic link.
-
-    Raises:
-        FileNotFoundError: it does not exist and is not to be created.
-        OSError: a component is a link (ELOOP) or no directory (ENOTDIR).
-    """
-    walk = Walk(root)
-    try:
-        yield walk.at(parts, create=create)
-    finally:
-        walk.close()
-
-
-@dataclass(slots=True)
-class _Level:
-    """A directory on the way down, and which one it is; its descriptor is closed where there are many."""
-
-    name: str
-    descriptor: int
-    identity: tuple[int, int]
-
-
-class Walk:
-    """Directories below a root, one after the other; those above the last one stay open until others are asked for."""
-
-    def __init__(self, root: int) -> None:
-        """Walk below this open directory."""
-        self._root = root
-        self._levels: list[_Level] = []
-        self._parts: tuple[str, ...] | None = None
-
-    def at(self, parts: tuple[str, ...], *, create: bool = False) -> int:
-        """Return the open directory at these parts, never following a link; good until the next call.
-
-        What is still open is used again only if it lies where it lay: who moved it meanwhile keeps it for themselves.
-
-        Raises:
-            FileNotFoundError: it does not exist and is not to be created.
-            OSError: a component is a link (ELOOP) or no directory (ENOTDIR).
-        """
-        if parts != self._parts:
-            self._parts = None
-            self._back_to(self._shared(parts))
-            for part in parts[len(self._levels) :]:
-                self._go_on(part, create=create)
-            self._parts = parts
-        return self._here
-
-    def close(self) -> None:
-        """Let all directories go: they may be removed, or others may take their places."""
-        self._parts = None
-        self._back_to(0)
-
-    @property
-    def _here(self) -> int:
-        return self._levels[-1].descriptor if self._levels else self._root
-
-    def _shared(self, parts: tuple[str, ...]) -> int:
-        """Return how many of the open directories are the first ones of a path, and still in their places."""
-        above = self._root
-        for depth, (level, part) in enumerate(zip(self._levels, parts, strict=False)):
-            if level.name != part or level.descriptor == _CLOSED:
-                return depth
-            try:
-                found = os.stat(part, dir_fd=above, follow_symlinks=False)
-            except OSError:
-                return depth
-            if (found.st_dev, found.st_ino) != level.identity:
-                return depth
-            above = level.descriptor
-        return min(len(self._levels), len(parts))
-
-    def _go_on(self, part: str, *, create: bool) -> None:
-        deeper = _open_in(self._here, part, create=create)
-        found = os.fstat(deeper)
-        if len(self._levels) >= _MOST_OPEN:
-            os.close(self._levels[-1].descriptor)
-            self._levels[-1].descriptor = _CLOSED
-        self._levels.append(_Level(part, deeper, (found.st_dev, found.st_ino)))
-
-    def _back_to(self, depth: int) -> None:
-        while len(self._levels) > depth:
-            descriptor = self._levels.pop().descriptor
-            if descriptor != _CLOSED:
-                os.close(descriptor)
-
-
-def _open_in(directory: int, name: str, *, create: bool) -> int:
-    try:
-        return os.open(name, _DIRECTORY, dir_fd=directory)
-    except FileNotFoundError:
-        if not create:
-            raise
-    os.mkdir(name, 0o755, dir_fd=directory)
-    os.fsync(directory)
-    return os.open(name, _DIRECTORY, dir_fd=directory)
-
-
-@contextlib.contextmanager
-def walking(path: Path) -> Iterator[Walk]:
-    """Open a directory for walking below it.
-
-    Raises:
-        OSError: it is no directory.
-    """
-    with open_root(path) as root:
-        walk = Walk(root)
-        try:
-            yield walk
-        finally:
-            walk.close()
 
 
 def replace_at(directory: int, name: str, content: bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
@@ -192,9 +59,12 @@ def write_beside(
     Raises:
         OSError: the disk refused; nothing is left of it.
     """
-    temporary = _free_temporary(directory, name)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
+    temporary = _temporary(name)
+    try:
+        descriptor = os.open(temporary, _NEW, 0o600, dir_fd=directory)
+    except FileExistsError:
+        temporary = _freed(directory, temporary)
+        descriptor = os.open(temporary, _NEW, 0o600, dir_fd=directory)
     try:
         try:
             faults.point("files.write")
@@ -219,9 +89,13 @@ def link_beside(directory: int, name: str, target: str) -> str:
     Raises:
         OSError: the disk refused.
     """
-    temporary = _free_temporary(directory, name)
+    temporary = _temporary(name)
     faults.point("files.write")
-    os.symlink(target, temporary, dir_fd=directory)
+    try:
+        os.symlink(target, temporary, dir_fd=directory)
+    except FileExistsError:
+        temporary = _freed(directory, temporary)
+        os.symlink(target, temporary, dir_fd=directory)
     return temporary
 
 
@@ -355,9 +229,8 @@ def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
         replace_at(directory, path.name, content, mode)
 
 
-def _free_temporary(directory: int, name: str) -> str:
-    """Return a name for the file beside a target at which nothing lies: what an interrupted write left there goes."""
-    temporary = _temporary(name)
+def _freed(directory: int, temporary: str) -> str:
+    """Return a temporary name at which nothing lies: what an interrupted write left there goes."""
     try:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=directory)

@@ -10,6 +10,7 @@ from pathlib import Path
 from stateguard.errors import StorageError
 from stateguard.host import files
 from stateguard.host.logs import warn
+from stateguard.host.walk import open_root
 from stateguard.text.words import size
 
 _BLOCK_BYTES = 512
@@ -107,7 +108,7 @@ def give_up_reserve(path: Path) -> int:
         OSError: the disk refused.
     """
     freed = reserved_bytes(path)
-    with files.open_root(path.parent) as directory:
+    with open_root(path.parent) as directory:
         files.remove_at(directory, path.name)
     return freed
 

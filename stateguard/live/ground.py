@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stateguard.errors import StorageError
 from stateguard.host import files
+from stateguard.host.walk import Walk, open_directory, open_root, walking
 from stateguard.model.ground import Ground
 from stateguard.model.transition import PathWrite
 from stateguard.model.tree import OBSTACLE, parents
@@ -26,7 +27,7 @@ def survey(root: Path, todo: Iterable[PathWrite]) -> Ground:
     blocked: set[str] = set()
     directories: dict[str, frozenset[str]] = {}
     known: set[str] = set()
-    with files.walking(root) as walk:
+    with walking(root) as walk:
         for write in sorted(todo, key=lambda one: one.path):
             above = () if write.after is None else parents(write.path)
             for path in [p for p in above if p not in known]:
@@ -47,7 +48,7 @@ def database_in_use(root: Path, paths: Iterable[str]) -> tuple[str, str] | None:
     Raises:
         OSError: a directory there cannot be read.
     """
-    with files.walking(root) as walk:
+    with walking(root) as walk:
         for path in paths:
             for log in (f"{path}-wal", f"{path}-journal"):
                 found = _look(walk, log)
@@ -83,9 +84,9 @@ def bring_back(root: Path, path: str, other: str) -> bool:
     if present is not None and stat.S_ISDIR(present.st_mode):
         return False
     if present is not None:
-        with files.open_root(root) as top:
+        with open_root(root) as top:
             *parts, name = path.split("/")
-            with files.open_directory(top, tuple(parts)) as directory:
+            with open_directory(top, tuple(parts)) as directory:
                 files.remove_at(directory, name)
     _rename(root, other, path)
     return True
@@ -94,7 +95,7 @@ def bring_back(root: Path, path: str, other: str) -> bool:
 def _rename(root: Path, path: str, other: str) -> None:
     *parts, name = path.split("/")
     try:
-        with files.open_root(root) as top, files.open_directory(top, tuple(parts)) as directory:
+        with open_root(root) as top, open_directory(top, tuple(parts)) as directory:
             files.rename_at(directory, name, other.rsplit("/", 1)[-1])
     except OSError as error:
         message = f"{path} cannot be moved aside: {error.strerror or error}"
@@ -102,11 +103,11 @@ def _rename(root: Path, path: str, other: str) -> None:
 
 
 def _seen(root: Path, path: str) -> os.stat_result | None:
-    with files.walking(root) as walk:
+    with walking(root) as walk:
         return _look(walk, path)
 
 
-def _look(walk: files.Walk, path: str) -> os.stat_result | None:
+def _look(walk: Walk, path: str) -> os.stat_result | None:
     """Return what lstat says of a path, never looking through a link; None where nothing is."""
     *parts, name = path.split("/")
     try:

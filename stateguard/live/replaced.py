@@ -17,6 +17,7 @@ from pathlib import Path
 from stateguard import faults
 from stateguard.host import files
 from stateguard.host.logs import failure
+from stateguard.host.walk import Walk, walking
 
 _REST_SECONDS = 0.1
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -72,7 +73,7 @@ def sweep(root: Path, paths: Iterable[str]) -> None:
         OSError: the disk refused.
     """
     directories = sorted({tuple(path.split("/")[:-1]) for path in paths})
-    with files.walking(root) as walk:
+    with walking(root) as walk:
         for parts in directories:
             try:
                 directory = walk.at(parts)
@@ -88,7 +89,7 @@ def sweep(root: Path, paths: Iterable[str]) -> None:
 
 def _remove(root: Path, old: Sequence[Beside], written: Sequence[str]) -> None:
     try:
-        with files.walking(root) as walk:
+        with walking(root) as walk:
             for one in old:
                 faults.point("live.replaced")
                 _remove_one(walk, one)
@@ -97,7 +98,7 @@ def _remove(root: Path, old: Sequence[Beside], written: Sequence[str]) -> None:
         failure("replaced files could not be removed; they are swept away by the next recovery", files=len(old))
 
 
-def _remove_one(walk: files.Walk, one: Beside) -> None:
+def _remove_one(walk: Walk, one: Beside) -> None:
     try:
         files.remove_at(walk.at(tuple(one.path.split("/")[:-1])), one.temporary, sync=False)
     except OSError as error:

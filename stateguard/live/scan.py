@@ -14,6 +14,7 @@ from stateguard.config.sections import PathRules
 from stateguard.host import files
 from stateguard.host.clock import wall_seconds
 from stateguard.host.logs import warn
+from stateguard.host.walk import Walk, open_directory, open_root, walking
 from stateguard.live import database
 from stateguard.live.seen import Seen
 from stateguard.model.ceiling import Over, beyond
@@ -72,7 +73,7 @@ class Scanner:
         Raises:
             OSError: something there cannot be read.
         """
-        with files.walking(self.root) as walk:
+        with walking(self.root) as walk:
             for path, want in wanted:
                 yield path, want, self._one(walk, path, None, None)
 
@@ -107,7 +108,7 @@ class Scanner:
             OSError: it cannot be read.
         """
         *parts, name = path.split("/")
-        with files.open_root(self.root) as root, files.open_directory(root, tuple(parts)) as directory:
+        with open_root(self.root) as root, open_directory(root, tuple(parts)) as directory:
             found = files.read_at(directory, name)[0]
             return settled(directory, name, found) if self.rules.captured(path) else found
 
@@ -177,14 +178,14 @@ class Scanner:
 
     def _look(self, paths: Iterable[str], store: Store | None, has: Callable[[str], bool] | None) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
-        with files.walking(self.root) as walk:
+        with walking(self.root) as walk:
             for path in paths:
                 entry = self._one(walk, path, store, has)
                 if entry is not None:
                     found[path] = entry
         return found
 
-    def _one(self, walk: files.Walk, path: str, store: Store | None, has: Callable[[str], bool] | None) -> Entry | None:
+    def _one(self, walk: Walk, path: str, store: Store | None, has: Callable[[str], bool] | None) -> Entry | None:
         *parts, name = path.split("/")
         try:
             directory = walk.at(tuple(parts))

@@ -12,6 +12,7 @@ from pathlib import Path
 from stateguard import faults
 from stateguard.errors import StorageError
 from stateguard.host import files
+from stateguard.host.walk import Walk, open_directory, open_root
 from stateguard.live import database
 from stateguard.live.replaced import Beside, Replaced
 from stateguard.model.tree import EXECUTABLE, SYMLINK, Entry, parents
@@ -46,7 +47,7 @@ def make_equal(
     wanted = sorted(paths, key=lambda item: _place(item[0]))
     writing = _Writing(read, captured, together=len(wanted) > _FEW, keeps_old=replaced is not None)
     try:
-        with files.open_root(root) as top:
+        with open_root(root) as top:
             writing.all(top, wanted)
         if replaced is not None:
             replaced.go(root, writing.old, [path for path, _ in wanted])
@@ -86,7 +87,7 @@ class _Writing:
         """Files that were replaced, and wait to be removed."""
 
     def all(self, top: int, wanted: list[tuple[str, Entry | None]]) -> None:
-        self._top, self._walk = top, files.Walk(top)
+        self._top, self._walk = top, Walk(top)
         try:
             self._all(wanted)
         finally:
@@ -204,7 +205,7 @@ class _Writing:
         for above in parents(path):
             *upper, last = above.split("/")
             try:
-                with files.open_directory(self._top, tuple(upper)) as directory:
+                with open_directory(self._top, tuple(upper)) as directory:
                     if not files.remove_empty_at(directory, last):
                         return
                     self._walk.close()
@@ -217,7 +218,7 @@ def _clear_links(top: int, parts: tuple[str, ...]) -> None:
     """Remove a symbolic link that took the place of a directory; what it points to is not touched."""
     for depth in range(len(parts)):
         try:
-            with files.open_directory(top, parts[:depth]) as directory:
+            with open_directory(top, parts[:depth]) as directory:
                 if stat.S_ISLNK(os.lstat(parts[depth], dir_fd=directory).st_mode):
                     files.remove_at(directory, parts[depth])
         except FileNotFoundError:

@@ -99,6 +99,10 @@ class Changes:
         """Every path that differs, sorted."""
         return tuple(sorted((*self.added, *self.changed, *self.removed)))
 
+    def reversed(self) -> Changes:
+        """Return the way back."""
+        return Changes(added=self.removed, changed=self.changed, removed=self.added)
+
     def __bool__(self) -> bool:
         """Say whether anything differs."""
         return bool(self.added or self.changed or self.removed)

@@ -7,8 +7,8 @@ import os
 import stat
 from pathlib import Path, PurePosixPath
 
-from stateguard.host import files
 from stateguard.host.clock import wall_seconds
+from stateguard.host.walk import open_directory, open_root
 from stateguard.model.agent import FileCheck
 from stateguard.observe.outcome import Outcome, broken, failed, passed
 from stateguard.text import words
@@ -22,7 +22,7 @@ def check(asked: FileCheck, live: Path) -> Outcome:
     if path.is_absolute() or ".." in path.parts or not path.name:
         return broken(f"{shown} is no path below the live directory")
     try:
-        with files.open_root(live) as root, files.open_directory(root, path.parts[:-1]) as directory:
+        with open_root(live) as root, open_directory(root, path.parts[:-1]) as directory:
             found = os.stat(path.name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError as error:
         if error.filename == str(live):

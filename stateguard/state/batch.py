@@ -13,6 +13,7 @@ from pygit2.enums import ObjectType
 from stateguard import faults
 from stateguard.errors import StorageError
 from stateguard.host import files
+from stateguard.host.walk import open_root
 from stateguard.state.repository import Repository
 
 _FEW = 6
@@ -81,7 +82,7 @@ def forget_unfinished(repository: Path) -> int:
     for directory in (repository / place for place in ("objects/pack", "objects", "refs")):
         left = [path.name for path in directory.glob(f"{files.TEMPORARY}*")]
         if left:
-            with files.open_root(directory) as opened:
+            with open_root(directory) as opened:
                 for name in left:
                     files.remove_at(opened, name)
         forgotten += len(left)
@@ -104,6 +105,6 @@ def _write_pack(directory: Path, objects: dict[str, tuple[ObjectType, bytes]]) -
     write_pack_index_v2(index, rows, digest)
     directory.mkdir(exist_ok=True)
     stem = f"pack-{hashlib.sha1(b''.join(row[0] for row in rows), usedforsecurity=False).hexdigest()}"
-    with files.open_root(directory) as opened:
+    with open_root(directory) as opened:
         files.replace_at(opened, f"{stem}.pack", body.getvalue(), _READ_ONLY)
         files.replace_at(opened, f"{stem}.idx", index.getvalue(), _READ_ONLY)

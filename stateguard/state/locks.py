@@ -11,6 +11,7 @@ from stateguard.errors import StorageError
 from stateguard.host import files
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import warn
+from stateguard.host.walk import open_root
 
 _PATIENCE_SECONDS = 2.0
 """git holds a lock for as long as it takes to write and flush a few bytes."""
@@ -36,7 +37,7 @@ def free_locks(repository: Path) -> list[str]:
     freed = []
     for path, held in sorted(waiting.items()):
         if _held(path) == held:
-            with files.open_root(path.parent) as directory:
+            with open_root(path.parent) as directory:
                 files.remove_at(directory, path.name)
             name = path.relative_to(repository).as_posix()
             warn("a lock that a killed git left was removed", repository=repository.name, lock=name)

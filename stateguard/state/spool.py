@@ -20,6 +20,7 @@ from stateguard import faults
 from stateguard.errors import StorageError
 from stateguard.host import files
 from stateguard.host.logs import failure, log, warn
+from stateguard.host.walk import open_root
 from stateguard.model.identity import ZERO
 from stateguard.state.git import git
 from stateguard.state.repository import RefMove, Repository, settings_of
@@ -147,7 +148,7 @@ def _make(first: Path, spool: Path) -> None:
     git(building, "update-ref", "--stdin", stdin=updates.encode())
     _flush(building)  # every one of these files has to be there before the spool counts as begun
     faults.point("spool.begin")
-    with files.open_root(spool.parent) as directory:
+    with open_root(spool.parent) as directory:
         files.rename_at(directory, building.name, spool.name)
 
 
@@ -177,7 +178,7 @@ def _bring_home(spool: Path, first: Path) -> None:
 def _remove(spool: Path) -> None:
     leaving = spool.with_name(files.TEMPORARY + spool.name)
     shutil.rmtree(leaving, ignore_errors=True)
-    with files.open_root(spool.parent) as directory:
+    with open_root(spool.parent) as directory:
         files.rename_at(directory, spool.name, leaving.name)
     _sweep(spool)
 

@@ -43,7 +43,7 @@ class TreeMap(Nested):
     def get(self, path: str, default: Entry | _Other, /) -> Entry | _Other: ...
     def get(self, path: str, default: object = None, /) -> object:
         """Return what lies at a path, or something else if nothing does."""
-        row = self._row(path)
+        row = self.row(path)
         if row is None or row[0] == DIRECTORY or (self._leaves_out is not None and self._leaves_out(path)):
             return default
         return Entry(*row)
@@ -68,7 +68,7 @@ class TreeMap(Nested):
 
     def below(self, path: str) -> Iterator[tuple[str, Entry]]:
         """Yield what lies at a path, and all below it, sorted; an empty text is the root."""
-        row: tuple[int, str] | None = (DIRECTORY, self.tree) if not path else self._row(path)
+        row = self.row(path)
         if row is None:
             return
         if row[0] != DIRECTORY:
@@ -83,7 +83,7 @@ class TreeMap(Nested):
 
     def names(self, directory: str) -> list[str]:
         """Return the names of files and directories in a directory; none if it is none."""
-        row = self._row(directory)
+        row = self.row(directory)
         if row is None or row[0] != DIRECTORY:
             return []
         return [_text(name, self.tree) for name in trees.rows(self._repository, row[1])]
@@ -102,16 +102,22 @@ class TreeMap(Nested):
             else:
                 stack.pop()
 
-    def _row(self, path: str) -> tuple[int, str] | None:
-        """Return mode and object id of what lies at a path."""
+    def row(self, path: str) -> tuple[int, str] | None:
+        """Return mode and object id of what lies at a path, a directory or a file; an empty text is the root."""
+        if not path:
+            return DIRECTORY, self.tree
         *above, name = path.encode("utf-8", "surrogatepass").split(b"/")
         rows = trees.rows(self._repository, self.tree)
         for part in above:
             row = rows.get(part)
-            if row is None or row[0] != DIRECTORY:
+            if row is None:
                 return None
-            rows = trees.rows(self._repository, row[1])
-        return rows.get(name)
+            mode, child = trees.parsed(row)
+            if mode != DIRECTORY:
+                return None
+            rows = trees.rows(self._repository, child)
+        row = rows.get(name)
+        return None if row is None else trees.parsed(row)
 
 
 class _Items(ItemsView[str, Entry]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -19,10 +18,10 @@ from stateguard.state.repository import Repository
 
 _TREE = 2
 _READ = 60_000
-_ROW = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
-_DIVIDERS = len(b" ") + len(b"\0")
-Rows = Mapping[bytes, tuple[int, str]]
-"""What a tree object holds: names to mode and object id."""
+_ROW = re.compile(rb"([0-7]{1,7} ([^\0]+)\0.{20})", re.DOTALL)
+_ID_BYTES = 20
+Rows = Mapping[bytes, bytes]
+"""What a tree object holds: names to rows, as they stand there; :func:`parsed` reads one."""
 
 Node = dict[str, "Node | Entry | None"]
 """Changes of one directory: names to what shall be there, None for nothing, a node for changes further down."""
@@ -83,30 +82,31 @@ def entries(repository: Objects, tree: str) -> Iterator[tuple[bytes, int, str]]:
     Raises:
         StorageError: it is missing, damaged or no tree.
     """
+    return ((name, *parsed(row)) for name, row in _in_order(repository, tree))
+
+
+def _in_order(repository: Objects, tree: str) -> list[tuple[bytes, bytes]]:
+    """Return names and rows of one tree object."""
     if tree == EMPTY_TREE:
-        return
+        return []
     kind, content = repository.raw(tree)
     if kind != _TREE:
         message = f"object {tree} in {repository.path.name} is no tree"
         raise StorageError(message)
-    try:
-        yield from _parsed(content)
-    except ValueError as error:
-        message = f"tree {tree} in {repository.path.name} is malformed"
-        raise StorageError(message) from error
-
-
-def _parsed(content: bytes) -> Iterator[tuple[bytes, int, str]]:
-    """Yield name, mode and object id of every entry in the bytes of a tree object.
-
-    Raises:
-        ValueError: they are not those of a tree.
-    """
     found = _ROW.findall(content)
-    if len(b"".join(chain.from_iterable(found))) + len(found) * _DIVIDERS != len(content):
-        raise ValueError("there are bytes between its rows, or the last one is cut short")
-    for mode, name, child in found:
-        yield name, int(mode, 8), child.hex()
+    if sum(len(row) for row, _ in found) != len(content):  # bytes between its rows, or the last one is cut short
+        message = f"tree {tree} in {repository.path.name} is malformed"
+        raise StorageError(message)
+    return [(name, row) for row, name in found]
+
+
+def parsed(row: bytes) -> tuple[int, str]:
+    """Return mode and object id of a row of a tree object."""
+    return int(row[: row.index(b" ")], 8), row[-_ID_BYTES:].hex()
+
+
+def _row(mode: int, name: bytes, object_id: str) -> bytes:
+    return b"%o %s\0%s" % (mode, name, bytes.fromhex(object_id))
 
 
 def flatten(repository: Repository, tree: str, budget: int = 1_000_000) -> dict[bytes, tuple[int, str]]:
@@ -199,8 +199,9 @@ def _differing(
     if before == after:
         return
     old, new = rows(repository, before), rows(repository, after)
-    for name in {name for name, _ in old.items() ^ new.items()}:
-        one, other = old.get(name), new.get(name)
+    unlike = [name for name, row in old.items() if new.get(name) != row]
+    for name in (*unlike, *(name for name in new if name not in old)):
+        one, other = (parsed(row) if row is not None else None for row in (old.get(name), new.get(name)))
         path = lead + name.decode()
         _differing(repository, _directory(one), _directory(other), path + "/", found)
         there, here = (Entry(*row) if row is not None and row[0] != DIRECTORY else None for row in (one, other))
@@ -274,23 +275,31 @@ def _updated(read: Callable[[str], Rows], base: str, node: Node, write: Callable
     for name, value in node.items():
         raw = name.encode()
         present = found.get(raw)
-        below = present[1] if present is not None and present[0] == DIRECTORY else None
+        below = _below(present)
         if isinstance(value, Entry):
-            row = (value.mode, value.id)
+            mode, child = value.mode, value.id
         elif isinstance(value, dict):
             tree = _updated(read, below or EMPTY_TREE, value, write)
             if tree is None:
                 if below is not None:
                     del found[raw]
                 continue
-            row = (DIRECTORY, tree)
+            mode, child = DIRECTORY, tree
         else:
             if below is None:
                 found.pop(raw, None)  # a directory that took the place of a file that left stays
             continue
-        in_order &= present is not None and (present[0] == DIRECTORY) == (row[0] == DIRECTORY)
-        found[raw] = row
-    return write(_content(found if in_order else _sorted(found))) if found else None
+        in_order &= present is not None and (below is not None) == (mode == DIRECTORY)
+        found[raw] = _row(mode, raw, child)
+    return write(b"".join((found if in_order else _sorted(found)).values())) if found else None
+
+
+def _below(row: bytes | None) -> str | None:
+    """Return the id of the directory that a row names, None if it names none."""
+    if row is None:
+        return None
+    mode, child = parsed(row)
+    return child if mode == DIRECTORY else None
 
 
 def rows(repository: Objects, tree: str) -> Rows:
@@ -301,19 +310,14 @@ def rows(repository: Objects, tree: str) -> Rows:
     """
     known = _lately.get(tree)
     if known is None:
-        known = {name: (mode, child) for name, mode, child in entries(repository, tree)}
+        known = dict(_in_order(repository, tree))
         _lately.keep(tree, known)
     return known
 
 
 def _sorted(found: Rows) -> Rows:
     """Return what a tree object holds as git sorts it: a directory as if its name ended with a slash."""
-    return dict(sorted(found.items(), key=lambda item: item[0] + b"/" if item[1][0] == DIRECTORY else item[0]))
-
-
-def _content(found: Rows) -> bytes:
-    """Return the bytes of a tree object."""
-    return b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(child)) for name, (mode, child) in found.items())
+    return dict(sorted(found.items(), key=lambda item: item[0] if _below(item[1]) is None else item[0] + b"/"))
 
 
 def tree_id_of(content: bytes) -> str:

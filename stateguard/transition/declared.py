@@ -118,21 +118,28 @@ class Declared:
             InvalidDocument: a declaration file is not valid.
             StorageError: an object is missing.
         """
-        if before == after:
+        one, other = self._tree(before), self._tree(after)
+        if one == other:
             return Changes()
         with self._lock:
-            known = self._differing.get((before, after))
+            known = self._differing.get((one, other))
             if known is None:
+                back = self._differing.get((other, one))
+                known = self._compared(before, after) if back is None else back.reversed()
                 _make_room(self._differing)
-                known = self._differing[before, after] = self._compared(before, after)
+                self._differing[one, other] = known
             return known
 
     def _compared(self, before: str, after: str) -> Changes:
-        paths = set(trees.differing(self._repository, self._tree(before), self._tree(after)))
-        if self.rules(before) is not self.rules(after):
-            paths |= self.seeds(before).keys() | self.seeds(after).keys()  # what was captured, or is from now on
-        one, other = self.desired(before), self.desired(after)
-        return compare(_some(one, paths), _some(other, paths))
+        found = trees.differing(self._repository, self._tree(before), self._tree(after))
+        if self.rules(before) is not self.rules(after):  # what was captured, or is from now on
+            paths = found.keys() | self.seeds(before).keys() | self.seeds(after).keys()
+            return compare(_some(self.desired(before), paths), _some(self.desired(after), paths))
+        found = {path: pair for path, pair in found.items() if not self.rules(after).captured(path)}
+        return compare(
+            {path: there for path, (there, _) in found.items() if there is not None},
+            {path: here for path, (_, here) in found.items() if here is not None},
+        )
 
     def moved(self, before: str, after: str) -> tuple[str, ...]:
         """Return every path by which two commits differ, captured or not, sorted.
@@ -158,21 +165,18 @@ class Declared:
             return known
 
     def _seeds_of(self, commit: str) -> dict[str, Entry]:
-        """Find them below the directories that may hold any, or where they differ from those of another commit."""
+        """Find them below the directories that may hold any, unless these are the same as in another commit."""
         rules, paths = self.rules(commit), self.paths(commit)
         like = next((c for c in reversed(self._seeds) if self.rules(c) is rules), None)
-        if like is None:
-            return captured_paths(paths, rules)
-        found = dict(self._seeds[like])
-        for path, (_, entry) in trees.differing(self._repository, self._tree(like), paths.tree).items():
-            found.pop(path, None)
-            if entry is not None and rules.captured(path):
-                found[path] = entry
-        return found
+        if like is not None and all(self.paths(like).row(root) == paths.row(root) for root in rules.captured_roots()):
+            return self._seeds[like]
+        return captured_paths(paths, rules)
 
     def digest(self, commit: str) -> str:
         """Return the id of the tree of the desired paths alone; equal trees have equal digests."""
         without = dict.fromkeys(self.seeds(commit))
+        if not without:
+            return self._tree(commit)
         return trees.updated(self._repository, self._tree(commit), without, trees.tree_id_of)
 
     def _both(self, commit: str) -> tuple[System, PathRules]:

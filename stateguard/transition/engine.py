@@ -22,7 +22,7 @@ from stateguard.model.transition import (
     StepState,
 )
 from stateguard.transition.footing import Footing
-from stateguard.transition.journal import Journal, Operation
+from stateguard.transition.journal import Journal, Operation, Ran
 from stateguard.transition.plan import WRITE_STAGES, next_step
 
 
@@ -89,36 +89,39 @@ class Engine:
             message = f"operation {number} has no plan"
             raise ValueError(message)
         try:
-            while step := next_step(self._journal.entries(number)):
+            step = self._journal.turn(number, None, next_step)
+            while step is not None:
                 self.current = (operation, step)
                 self._announce(operation, step)
-                self._journal.begin(number, step)
-                self._step(operation, operation.plan, step)
+                step = self._journal.turn(number, self._step(operation, operation.plan, step), next_step)
         finally:
             self.current = None
             self._cancelled.discard(number)
         return ended(self._journal.entries(number))
 
-    def _step(self, operation: Operation, plan: Plan, step: Step) -> None:
+    def _step(self, operation: Operation, plan: Plan, step: Step) -> Ran:
         began = boot_seconds()
-        for last in (False, True):
+        try:
             try:
-                if operation.id in self._cancelled and step.direction is Direction.FORWARD:
-                    raise StageError("cancelled by a person", health=False)
-                detail = self._runner.run(operation, plan, step)
-                faults.point(f"stage.{step.name}")
+                detail = self._once(operation, plan, step)
             except (StateguardError, OSError) as error:
-                if not last and _tries_again(plan, step, error):
-                    self._footing.take(urgent=plan.kind is Kind.ROLLBACK or step.direction is Direction.BACK)
-                    continue
-                health = isinstance(error, StageError) and error.health and not plan.turns
-                if not isinstance(error, StageError):
-                    failure("a step failed", operation=operation.id, step=str(step.name))
-                spent = boot_seconds() - began
-                self._journal.end(operation.id, step, StepState.FAILED, spent, str(error), health=health)
-            else:
-                self._journal.end(operation.id, step, StepState.DONE, boot_seconds() - began, detail)
-            return
+                if not _tries_again(plan, step, error):
+                    raise
+                self._footing.take(urgent=plan.kind is Kind.ROLLBACK or step.direction is Direction.BACK)
+                detail = self._once(operation, plan, step)
+        except (StateguardError, OSError) as error:
+            health = isinstance(error, StageError) and error.health and not plan.turns
+            if not isinstance(error, StageError):
+                failure("a step failed", operation=operation.id, step=str(step.name))
+            return Ran(step, StepState.FAILED, boot_seconds() - began, str(error), health)
+        return Ran(step, StepState.DONE, boot_seconds() - began, detail)
+
+    def _once(self, operation: Operation, plan: Plan, step: Step) -> str:
+        if operation.id in self._cancelled and step.direction is Direction.FORWARD:
+            raise StageError("cancelled by a person", health=False)
+        detail = self._runner.run(operation, plan, step)
+        faults.point(f"stage.{step.name}")
+        return detail
 
 
 def _tries_again(plan: Plan, step: Step, error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,17 @@ class Operation:
     outcome: str | None
     result: dict[str, Any]
     incident: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a step went, and in how many seconds; ``health`` says that it was the system that is not well."""
+
+    step: Step
+    state: StepState
+    seconds: float
+    detail: str = ""
+    health: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +102,44 @@ class Journal:
             request = self.get(operation).request | facts
             self._database.execute("UPDATE operation SET request=? WHERE id=?", (json.dumps(request), operation))
 
-    def begin(self, operation: int, step: Step) -> None:
-        """Write down that a step begins (again)."""
+    def turn(
+        self, operation: int, ran: Ran | None, following: Callable[[list[JournalEntry]], Step | None]
+    ) -> Step | None:
+        """Write down how a step ended and, at once with it, that another one begins (again); returns that one.
+
+        ``following`` chooses it from what the journal says then. What ended and what begins are one flush of the disk.
+        """
+        if ran is not None:
+            faults.point("journal.end")
         faults.point("journal.begin")
+        with self._database.transaction():
+            if ran is not None:
+                self._end(operation, ran)
+            step = following(self.entries(operation))
+            if step is not None:
+                self._begin(operation, step)
+        if ran is not None:
+            faults.point("journal.ended")
+        faults.point("journal.begun")
+        return step
+
+    def _begin(self, operation: int, step: Step) -> None:
         self._database.execute(
             "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, 0, '', 0)"
             " ON CONFLICT DO UPDATE SET state=excluded.state, begun_at=excluded.begun_at",
             (operation, str(step.direction), step.stage, str(step.name), str(StepState.BEGUN), now_text()),
         )
-        faults.point("journal.begun")
 
-    def end(
-        self, operation: int, step: Step, state: StepState, seconds: float, detail: str = "", *, health: bool = False
-    ) -> None:
-        """Write down how a step ended."""
-        faults.point("journal.end")
+    def _end(self, operation: int, ran: Ran) -> None:
+        step = ran.step
         self._database.execute(
             "UPDATE step SET state=?, duration=duration+?, detail=?, health=?"
             " WHERE operation=? AND direction=? AND stage=? AND name=?",
-            (str(state), seconds, detail, int(health), operation, str(step.direction), step.stage, str(step.name)),
-        )
-        faults.point("journal.ended")
+            (
+                str(ran.state), ran.seconds, ran.detail, int(ran.health),
+                operation, str(step.direction), step.stage, str(step.name),
+            ),
+        )  # fmt: skip
 
     def entries(self, operation: int) -> list[JournalEntry]:
         """Return the steps of an operation in the order in which they began."""

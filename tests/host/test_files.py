@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from stateguard import faults
 from stateguard.host import files
+from stateguard.host.walk import open_root
 
 NOT_FOLLOWED = "Too many levels of symbolic links|Not a directory"
 
@@ -25,7 +23,7 @@ def _disarm() -> Iterator[None]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[int]:
-    with files.open_root(tmp_path) as descriptor:
+    with open_root(tmp_path) as descriptor:
         yield descriptor
 
 
@@ -98,99 +96,6 @@ class TestReplace:
     def test_the_owner_is_kept(self, tmp_path: Path, root: int) -> None:
         files.replace_at(root, "f", b"", 0o600, owner=(12345, 54321))
         assert ((tmp_path / "f").stat().st_uid, (tmp_path / "f").stat().st_gid) == (12345, 54321)
-
-
-class TestWalk:
-    def test_a_link_on_the_way_is_refused(self, tmp_path: Path, root: int) -> None:
-        (tmp_path / "a").mkdir()
-        (tmp_path / "a" / "out").symlink_to("/etc")
-        (tmp_path / "a" / "in").symlink_to("../a")
-        for name in ("out", "in"):
-            with pytest.raises(OSError, match=NOT_FOLLOWED), files.open_directory(root, ("a", name)):
-                pass
-            with (
-                pytest.raises(OSError, match=NOT_FOLLOWED),
-                files.open_directory(root, ("a", name, "deeper"), create=True),
-            ):
-                pass
-
-    def test_directories_are_created_when_asked(self, tmp_path: Path, root: int) -> None:
-        with pytest.raises(FileNotFoundError), files.open_directory(root, ("a", "b")):
-            pass
-        with files.open_directory(root, ("a", "b"), create=True) as directory:
-            files.replace_at(directory, "f", b"1", 0o600)
-        assert (tmp_path / "a" / "b" / "f").read_bytes() == b"1"
-
-    def test_no_descriptor_is_leaked(self, tmp_path: Path, root: int) -> None:
-        (tmp_path / "link").symlink_to("/etc")
-        before = descriptors()
-        for _ in range(20):
-            with files.open_directory(root, ("a", "b", "c"), create=True):
-                pass
-            with pytest.raises(OSError, match=NOT_FOLLOWED), files.open_directory(root, ("link",)):
-                pass
-        assert descriptors() == before
-
-
-PARTS = st.lists(st.sampled_from(["a", "b", "c"]), max_size=4).map(tuple)
-VERY_DEEP = tuple("d" * 40)
-
-
-class TestGoingOn:
-    """One walk to many directories, some of them below others."""
-
-    @settings(max_examples=30, deadline=None)
-    @given(every=st.lists(st.one_of(PARTS, PARTS.map(lambda parts: VERY_DEEP + parts)), max_size=8))
-    def test_each_is_the_one_of_its_name(self, every: list[tuple[str, ...]]) -> None:
-        before = descriptors()
-        with tempfile.TemporaryDirectory() as directory, files.walking(Path(directory)) as walk:
-            for parts in every:
-                found = os.fstat(walk.at(parts, create=True))
-                assert os.path.samestat(found, Path(directory, *parts).lstat())
-                assert descriptors() <= before + 40
-                with pytest.raises(FileNotFoundError):
-                    walk.at((*parts, "x"))
-                assert os.path.samestat(os.fstat(walk.at(parts)), found)
-        assert descriptors() == before
-
-    def test_one_that_was_removed_is_looked_for_anew(self, tmp_path: Path) -> None:
-        with files.walking(tmp_path) as walk:
-            walk.at(("a", "b", "c"), create=True)
-            shutil.rmtree(tmp_path / "a")
-            with pytest.raises(FileNotFoundError):
-                walk.at(("a", "b", "d"))
-            (tmp_path / "a" / "b" / "d").mkdir(parents=True)
-            assert os.path.samestat(os.fstat(walk.at(("a", "b", "d"))), (tmp_path / "a/b/d").stat())
-            shutil.rmtree(tmp_path / "a")
-            assert os.path.samestat(os.fstat(walk.at(("a", "b", "e"), create=True)), (tmp_path / "a/b/e").stat())
-
-    def test_one_that_was_moved_away_is_not_gone_on_with(self, tmp_path: Path) -> None:
-        (tmp_path / "live/a/b").mkdir(parents=True)
-        (tmp_path / "live/a/c").mkdir()
-        with files.walking(tmp_path / "live") as walk:
-            walk.at(("a", "b"))
-            (tmp_path / "live/a").rename(tmp_path / "out")
-            with pytest.raises(FileNotFoundError):
-                walk.at(("a", "c"))
-            assert os.path.samestat(os.fstat(walk.at(("a", "c"), create=True)), (tmp_path / "live/a/c").stat())
-            (tmp_path / "live/a").rename(tmp_path / "other")
-            (tmp_path / "live/a").symlink_to(tmp_path / "other")
-            with pytest.raises(OSError, match=NOT_FOLLOWED):
-                walk.at(("a", "d"), create=True)
-        assert sorted(names(tmp_path / "out")) == ["b", "c"]
-        assert names(tmp_path / "other") == ["c"]
-
-    def test_a_link_that_came_meanwhile_is_not_followed(self, tmp_path: Path) -> None:
-        (tmp_path / "a").mkdir()
-        (tmp_path / "out").mkdir()
-        with files.walking(tmp_path) as walk:
-            walk.at(("a",))
-            (tmp_path / "a" / "b").symlink_to(tmp_path / "out")
-            with pytest.raises(OSError, match=NOT_FOLLOWED):
-                walk.at(("a", "b"))
-            with pytest.raises(OSError, match=NOT_FOLLOWED):
-                walk.at(("a", "b", "c"), create=True)
-        assert list((tmp_path / "out").iterdir()) == []
 
 
 class TestSingleEntries:

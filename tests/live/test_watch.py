@@ -20,6 +20,7 @@ from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGroupe
 from helpers import eventually, stands_still
 from stateguard.config.sections import PathRules
 from stateguard.host import files
+from stateguard.host.walk import open_root
 from stateguard.live.gate import Gate
 from stateguard.live.lock import NAME as LOCK
 from stateguard.live.watch import EventQueue, Watcher
@@ -259,7 +260,7 @@ class TestStartsAnew:
     def test_when_two_directories_changed_places(self, root: Path, seen: Seen) -> None:
         (root / "agents/b").mkdir()
         seen.settle()
-        with files.open_root(root / "agents") as directory:
+        with open_root(root / "agents") as directory:
             assert files.exchange_at(directory, "a", "b")
         seen.settle()
         assert "" in seen.all()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stateguard.errors import NotFoundError
+from stateguard import faults
+from stateguard.errors import NotFoundError, StorageError
 from stateguard.host.database import Database
 from stateguard.model.transition import FORWARD, Direction, Kind, Plan, Step, StepName, StepState
-from stateguard.transition.journal import Journal
+from stateguard.transition.journal import Journal, Ran
 
 
 @pytest.fixture
@@ -65,20 +66,41 @@ def test_a_plan_is_kept(journal: Journal) -> None:
     assert journal.get(number).plan == plan
 
 
+def test_what_follows_is_chosen_from_what_was_just_written_down(journal: Journal) -> None:
+    number = journal.open("apply", "guard", "r").id
+    first = Step(Direction.FORWARD, *FORWARD[0])
+    journal.turn(number, None, lambda _: first)
+    seen: list[StepState] = []
+    assert (
+        journal.turn(number, Ran(first, StepState.DONE, 0.5), lambda found: seen.extend(e.state for e in found)) is None
+    )
+    assert seen == [StepState.DONE]
+
+
+def test_a_turn_is_written_down_whole_or_not_at_all(journal: Journal) -> None:
+    number = journal.open("apply", "guard", "r").id
+    first = Step(Direction.FORWARD, *FORWARD[0])
+    journal.turn(number, None, lambda _: first)
+    faults.arm("database.execute:3:eio")  # the one that would begin what follows
+    with pytest.raises(StorageError):
+        journal.turn(number, Ran(first, StepState.DONE, 0.5), lambda _: Step(Direction.FORWARD, *FORWARD[1]))
+    faults.arm(None)
+    assert [(e.step, e.state) for e in journal.entries(number)] == [(first, StepState.BEGUN)]
+
+
 def test_steps_are_told_in_the_order_in_which_they_first_began(journal: Journal) -> None:
     number, other = (journal.open("apply", "guard", "r").id for _ in range(2))
     first, second = (Step(Direction.FORWARD, stage, name) for stage, name in FORWARD[:2])
-    journal.begin(number, first)
-    journal.begin(other, second)
-    journal.end(number, first, StepState.DONE, 0.5, "well")
-    journal.begin(number, second)
-    journal.begin(number, first)
-    journal.end(number, second, StepState.FAILED, 1.0, "ill", health=True)
+    assert journal.turn(number, None, lambda _: first) == first
+    journal.turn(other, None, lambda _: second)
+    journal.turn(number, Ran(first, StepState.DONE, 0.5, "well"), lambda _: second)
+    journal.turn(number, None, lambda _: first)
+    journal.turn(number, Ran(second, StepState.FAILED, 1.0, "ill", health=True), lambda _: None)
     found = journal.entries(number)
     assert [(e.step, e.state, e.detail, e.health) for e in found] == [
         (first, StepState.BEGUN, "well", False),
         (second, StepState.FAILED, "ill", True),
     ]
-    journal.end(number, first, StepState.DONE, 0.25, "again")
+    journal.turn(number, Ran(first, StepState.DONE, 0.25, "again"), lambda _: None)
     assert journal.entries(number)[0].duration_seconds == pytest.approx(0.75)
     assert [e.step.name for e in journal.entries(other)] == [StepName.CAPTURE]

@@ -39,7 +39,8 @@ def seal(path: Path) -> None:
 
 
 def open_again(path: Path) -> None:
-    subprocess.run(["umount", path], check=True)
+    # Lazily: a pack that was opened under the mount stays open as long as whoever opened it likes.
+    subprocess.run(["umount", "--lazy", path], check=True)
 
 
 def prepared(template: Home, root: Path, *sealed: str) -> Setting:
