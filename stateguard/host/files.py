@@ -14,6 +14,7 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from stateguard import faults
@@ -40,12 +41,28 @@ def replace_at(directory: int, name: str, content: bytes, mode: int, owner: tupl
     Raises:
         OSError: the disk refused; the old file is as it was.
     """
-    temporary = write_beside(directory, name, content, mode, owner, sync=True)
+    replace_all_at(directory, ((name, content),), mode, owner)
+
+
+def replace_all_at(
+    directory: int, contents: Iterable[tuple[str, bytes]], mode: int, owner: tuple[int, int] | None = None
+) -> None:
+    """Make regular files of one directory hold these bytes, durably, in this order; a power cut may keep some of them.
+
+    Raises:
+        OSError: the disk refused; each file is as it was, or holds its new bytes.
+    """
+    ready: list[tuple[str, str]] = []
     try:
-        faults.point("files.rename")
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        for name, content in contents:
+            ready.append((write_beside(directory, name, content, mode, owner, sync=True), name))
+        while ready:
+            faults.point("files.rename")
+            os.rename(*ready[0], src_dir_fd=directory, dst_dir_fd=directory)
+            ready.pop(0)
     except OSError:
-        forget_beside(directory, temporary)
+        for temporary, _ in ready:
+            forget_beside(directory, temporary)
         raise
     os.fsync(directory)
     faults.point("files.renamed")

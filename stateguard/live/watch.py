@@ -26,7 +26,15 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
-from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchCallback,
+    WatchDescriptor,
+)
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from stateguard.config.sections import PathRules
@@ -57,6 +65,10 @@ InotifyMoveEventGrouper.delay = 0.002
 # Watchdog waits so long, with all events behind it, when it has read the first half of a rename and not yet the other.
 # It is half a second by default, and taken in full however soon the other half comes. A half alone is told as well;
 # where that is one of a directory, everything is looked at.
+
+_TEMPORARY = os.fsencode(files.TEMPORARY)
+_KEPT = InotifyConstants.IN_ISDIR | InotifyConstants.IN_MOVED_TO
+"""What is heard of temporary names all the same: directories are watched, and half a rename would be waited for."""
 
 Touched = Callable[[frozenset[str]], None]
 """Is told which paths were touched; none means that any may have been."""
@@ -239,6 +251,8 @@ class EventQueue(InotifyFD):
         """Pass one event on."""
         if self._half is None:  # the other half of a rename is not kept waiting
             self._gate.passing()
+        if event.name.startswith(_TEMPORARY) and not event.mask & _KEPT:
+            return  # of files that nobody is told of; most events of our own writing are
         if event.is_queue_overflow:
             self._lost("the kernel's queue of events overflowed")
             return

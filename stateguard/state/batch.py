@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 from dulwich.object_format import SHA1
@@ -37,6 +38,7 @@ class Batch:
         self._repository = repository
         self._pending: dict[str, tuple[ObjectType, bytes]] = {}
         self._bytes = 0
+        self._present: Callable[[str], bool] | None = None
 
     def write(self, kind: ObjectType, content: bytes) -> str:
         """Take an object that the repository may not have; returns its id.
@@ -45,7 +47,9 @@ class Batch:
             StorageError: what was collected so far is much, and the disk refused it.
         """
         name = object_id(kind, content)
-        if name not in self._pending and not self._repository.has(name):
+        if self._present is None:
+            self._present = self._repository.present()
+        if name not in self._pending and not self._present(name):
             self._pending[name] = (kind, content)
             self._bytes += len(content)
             if self._bytes >= _FULL_BYTES:
@@ -58,7 +62,7 @@ class Batch:
         Raises:
             StorageError: the disk refused.
         """
-        pending, self._pending, self._bytes = self._pending, {}, 0
+        pending, self._pending, self._bytes, self._present = self._pending, {}, 0, None
         if len(pending) <= _FEW:
             for kind, content in pending.values():
                 self._repository.write(kind, content)
@@ -106,5 +110,5 @@ def _write_pack(directory: Path, objects: dict[str, tuple[ObjectType, bytes]]) -
     directory.mkdir(exist_ok=True)
     stem = f"pack-{hashlib.sha1(b''.join(row[0] for row in rows), usedforsecurity=False).hexdigest()}"
     with open_root(directory) as opened:
-        files.replace_at(opened, f"{stem}.pack", body.getvalue(), _READ_ONLY)
-        files.replace_at(opened, f"{stem}.idx", index.getvalue(), _READ_ONLY)
+        both = ((f"{stem}.pack", body.getvalue()), (f"{stem}.idx", index.getvalue()))
+        files.replace_all_at(opened, both, _READ_ONLY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,8 @@ pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)  # noqa: FBT003 - t
 
 _Object = TypeVar("_Object")
 _BLOB = int(ObjectType.BLOB)
+_DEFAULT_LEVEL = -1
+"""Of compression: libgit2 wants to be told, although nothing is written by this way."""
 
 pygit2.settings.mwindow_size = 1024 * 1024
 pygit2.settings.mwindow_mapped_limit = 16 * 1024 * 1024
@@ -243,6 +245,16 @@ class Repository:
             return bool(self.handle.odb.exists(object_id))
         except ValueError:
             return False
+
+    def present(self) -> Callable[[str], bool]:
+        """Return what says of many objects whether they are there; it learns of none that come later.
+
+        It does not look for packs that are new, as :meth:`has` does at each object that is not there. Those of other
+        repositories that this one borrows from count as not there.
+        """
+        objects = str(self.path / "objects")
+        packed, loose = pygit2.OdbBackendPack(objects), pygit2.OdbBackendLoose(objects, _DEFAULT_LEVEL, False)  # noqa: FBT003
+        return lambda object_id: packed.exists(object_id) or loose.exists(object_id)
 
     def commit(self, object_id: str) -> CommitView:
         """Return what a commit says.
