@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench exercise faults lock clean preflight
+.PHONY: help demo test check bench exercise faults hostile lock clean preflight
 
 help:
 	@echo "make demo      set everything up and run the main job on example-state, in ./demo"
@@ -17,6 +17,7 @@ help:
 	@echo "make exercise  long runs: a thousand changes to mirrors on bad networks (as root also in network namespaces),"
 	@echo "               ten thousand snapshots with maintenance beside"
 	@echo "make faults    break it on purpose and count what it survives (FAULTS=... passes options, as '--kind kill --trials 1000')"
+	@echo "make hostile   try to get in what must not: trees, documents, signatures, chains, words (HOSTILE=... passes options)"
 	@echo "make lock      pin the dependencies anew (needs uv)"
 	@echo "make clean     remove what the other targets have made"
 	@echo "PYTHON=... chooses the interpreter (now $(PYTHON))"
@@ -62,6 +63,9 @@ exercise: .venv/.ready-dev
 
 faults: .venv/.ready-dev
 	@PYTHONPATH=tests $(BIN)/python -m faults --resume faults.jsonl $(FAULTS)
+
+hostile: .venv/.ready-dev
+	@PYTHONPATH=tests $(BIN)/python -m hostile $(HOSTILE)
 
 lock:
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --no-annotate \

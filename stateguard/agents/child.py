@@ -6,7 +6,6 @@ import errno
 import os
 import select
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from stateguard.errors import AgentsError
 from stateguard.host.clock import boot_seconds, wall_seconds
 from stateguard.host.command import clean_environment, end_group
 from stateguard.host.process import ProcessIdentity, identify, open_pidfd
+from stateguard.host.sandbox import Sandbox, Start
 from stateguard.model.agent import AgentSpec
 
 VARIABLE = "STATEGUARD_AGENT"
@@ -80,7 +80,7 @@ class Child:
         os.close(self.pidfd)
 
 
-def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str) -> Child:
+def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str, sandbox: Sandbox) -> Child:
     """Start an agent of a revision in the live directory, its output appended to a log.
 
     Raises:
@@ -94,15 +94,7 @@ def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str) -> C
     environment = clean_environment(dict(spec.environment)) | {VARIABLE: mark, REVISION: revision}
     output = _open_log(log)
     try:
-        process = subprocess.Popen(
-            list(spec.command),
-            cwd=live,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        process = sandbox.start(Start(spec.command, live, environment, stdout=output, stderr=output))
     except (OSError, ValueError) as error:
         if not live.is_dir():
             message = f"the live directory {live} is missing"

@@ -11,17 +11,24 @@ from stateguard.agents.process import ProcessRuntime
 from stateguard.agents.runtime import GuardRuntime
 from stateguard.agents.supervisor import SupervisorManager
 from stateguard.host.home import Home
+from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.model.runtime import Embedded, RuntimeSettings, Supervisor
 
 
 def make_runtime(
-    settings: RuntimeSettings, live: Path, home: Home, identity: str, changed: Callable[[str], None]
+    settings: RuntimeSettings,
+    live: Path,
+    home: Home,
+    identity: str,
+    changed: Callable[[str], None],
+    sandbox: Sandbox = UNCONFINED,
 ) -> GuardRuntime:
     """Return the runtime of these settings; nothing is asked or started yet.
 
     ``identity`` is the home's id; ``changed`` is called with an agent's name whenever its state has changed.
+    ``sandbox`` starts what the guard starts itself.
     """
     if isinstance(settings, Embedded):
-        return ProcessRuntime(live, home, identity, changed)
+        return ProcessRuntime(live, home, identity, changed, sandbox)
     manager = SupervisorManager(settings) if isinstance(settings, Supervisor) else CommandManager(settings, live)
     return ManagedRuntime(manager, home, changed)

@@ -34,6 +34,7 @@ from stateguard.host.clock import boot_id, boot_seconds, wall_seconds
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
 from stateguard.host.process import alive, ancestors, variables_of
+from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
 
@@ -41,7 +42,14 @@ from stateguard.model.health import ALIVE, AgentState, AgentStatus
 class ProcessRuntime:
     """Runs agents as processes; see :class:`stateguard.agents.runtime.GuardRuntime`."""
 
-    def __init__(self, live: Path, home: Home, identity: str, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        live: Path,
+        home: Home,
+        identity: str,
+        changed: Callable[[str], None],
+        sandbox: Sandbox = UNCONFINED,
+    ) -> None:
         """Supervise nothing yet.
 
         Args:
@@ -50,8 +58,9 @@ class ProcessRuntime:
             identity: the home's unique id, without a colon.
             changed: called with an agent's name, outside of all locks, whenever its state has changed; usually in the
                 supervising thread, so it must not wait for long.
+            sandbox: starts the processes.
         """
-        self._live, self._home, self._identity = live, home, identity
+        self._live, self._home, self._identity, self._sandbox = live, home, identity, sandbox
         self._registry = Registry(home.run / "agents.json")
         self._lock = threading.Lock()
         self._agents: dict[str, Known] = {}
@@ -256,7 +265,7 @@ class ProcessRuntime:
         digest = spec_digest(spec)
         try:
             mark = f"{self._identity}:{spec.name}:{digest[:MARK_DIGITS]}"
-            child = spawn(spec, self._live, self._log(spec.name), mark, agent.revision)
+            child = spawn(spec, self._live, self._log(spec.name), mark, agent.revision, self._sandbox)
         except ProgramError as error:
             self._failed(agent, spec, None, str(error))
             return

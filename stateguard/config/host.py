@@ -36,6 +36,9 @@ live: {live}
 # Who runs the agents. embedded: the guard itself, as processes. Else a mapping: supervisor, or command (systemctl …).
 {runtime}
 
+# Agents and command probes are kept out of this directory: as another user (only root can), else confined by Landlock.
+agents: {{user: {user}, confine: {confine}}}
+
 # What stateguard may do by itself: observe, propose (ask a person) or act.
 arming:
 {arming}
@@ -79,6 +82,13 @@ class LogsModel(Strict):
     keep: Annotated[int, Field(ge=0, le=100)] = 3
 
 
+class AgentsModel(Strict):
+    """How agents and command probes are kept from the guard home: as another user, or confined."""
+
+    user: Text = ""
+    confine: bool = True
+
+
 class ScrubModel(Strict):
     """How often everything is read anew in the background, and how fast."""
 
@@ -100,6 +110,7 @@ class HostModel(Strict):
     scrub: ScrubModel = ScrubModel()
     retention: RetentionModel = RetentionModel()
     mirrors: list[MirrorModel] | None = None
+    agents: AgentsModel = AgentsModel()
 
     @field_validator("mirrors")
     @classmethod
@@ -131,6 +142,8 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         signatures=Signatures(model.require_signed_commits),
         mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
         runtime=runtime_settings(model.runtime),
+        agents_user=model.agents.user,
+        confine=model.agents.confine,
     )
 
 
@@ -153,6 +166,8 @@ def host_document(settings: HostSettings, runtime: object = EMBEDDED) -> str:
     text = _TEMPLATE.format(
         live=_quoted(settings.live),
         runtime=runtime_text(runtime),
+        user=_quoted(settings.agents_user),
+        confine="true" if settings.confine else "false",
         arming="\n".join(f"  {trigger}: {level}" for trigger, level in levels.items()),
         cycle=f"{settings.cycle_seconds:g}s",
         name=_quoted(settings.name),

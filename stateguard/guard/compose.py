@@ -16,6 +16,7 @@ from stateguard.guard.settings import Settings
 from stateguard.host.database import Database
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
+from stateguard.host.sandbox import Sandbox, choose
 from stateguard.host.space import Relief
 from stateguard.live.scan import Scanner
 from stateguard.live.tracked import Tracked
@@ -78,6 +79,7 @@ class Guard:
     failed: FailedApply
     reporter: Reporter
     runtime: GuardRuntime
+    sandbox: Sandbox
     prober: Prober
     trials: Trials
     watch: Watch
@@ -197,8 +199,9 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     inside, tested, wake = home.inside(live), Trials(database), threading.Event()
     declared = Declared(repository, [literal(inside)] if inside else [], tested.flaky)
     books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), DigestCache())
-    runtime = make_runtime(kept.now().runtime, live, home, identity, lambda _: wake.set())
-    prober = Prober(live, lambda _: wake.set())
+    sandbox = choose(home.root, live, kept.now().agents_user, confine=kept.now().confine)
+    runtime = make_runtime(kept.now().runtime, live, home, identity, lambda _: wake.set(), sandbox)
+    prober = Prober(live, lambda _: wake.set(), sandbox=sandbox)
     scanner = _Scanners(live, repository, declared)
     watch, watermarks = Watch(prober, runtime, wake), Watermarks(database)
     tracked = Tracked(scanner.current, lambda one, other: declared.differing(one, other).paths)
@@ -232,6 +235,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         failed=FailedApply(carrier, recorder, reporter),
         reporter=reporter,
         runtime=runtime,
+        sandbox=sandbox,
         prober=prober,
         trials=tested,
         watch=watch,

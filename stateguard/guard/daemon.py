@@ -29,7 +29,8 @@ from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock
 from stateguard.host.logs import failure, log, to_stderr
 from stateguard.host.memory import give_back
-from stateguard.host.process import ancestors, session_of
+from stateguard.host.process import ancestors, gains_no_privileges, session_of
+from stateguard.host.sandbox import Confined
 from stateguard.live.lock import claim
 from stateguard.live.watch import Watcher
 from stateguard.mirror.keeper import Keeper
@@ -205,7 +206,13 @@ class Daemon:
         return current[0].id if current else None
 
     def _is_agent(self, pid: int) -> bool:
-        """Say whether a process belongs to an agent: those are guarded, they do not command the guard."""
+        """Say whether a process belongs to an agent: those are guarded, they do not command the guard.
+
+        One that has left its agent's session, and every ancestor, is known by what being confined leaves on it.
+        """
+        marked = isinstance(self._guard.sandbox, Confined) and not gains_no_privileges(os.getpid())
+        if marked and gains_no_privileges(pid):
+            return True
         mine = {s.pid for s in self._guard.runtime.statuses().values() if s.pid is not None}
         return session_of(pid) in mine or not mine.isdisjoint((pid, *ancestors(pid)))
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stateguard.host.sandbox import UNCONFINED, Sandbox, Start
+
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 _CAP_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.02
@@ -89,8 +91,9 @@ def run(
     deadline_seconds: float = 30.0,
     cap_bytes: int = _CAP_BYTES,
     leaves: bool = False,
+    sandbox: Sandbox = UNCONFINED,
 ) -> Done:
-    """Run a program to its end or its deadline; output beyond the cap is read and dropped.
+    """Run a program to its end or its deadline; output beyond the cap is read and dropped. ``sandbox`` starts it.
 
     ``leaves`` says that it may leave processes behind which go on, such as a daemon that it starts: those are not
     ended with it, and its output is read only until it has ended itself.
@@ -98,7 +101,7 @@ def run(
     Raises:
         OSError: it could not be started.
     """
-    process = _start(argv, cwd, environment)
+    process = _start(argv, cwd, environment, sandbox)
     try:
         conversation = _Conversation(process, time.monotonic() + deadline_seconds, cap_bytes, leaves=leaves)
         ended = conversation.hold(stdin)
@@ -147,16 +150,11 @@ def signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _start(argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env=clean_environment() if environment is None else dict(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+def _start(
+    argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str] | None, sandbox: Sandbox = UNCONFINED
+) -> subprocess.Popen[bytes]:
+    variables = clean_environment() if environment is None else environment
+    return sandbox.start(Start(argv, cwd, variables, subprocess.PIPE, subprocess.PIPE, subprocess.PIPE))
 
 
 def at_terminal(argv: Sequence[str], stdin: bytes = b"") -> Done:

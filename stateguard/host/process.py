@@ -74,6 +74,15 @@ def owner_of(pid: int) -> int | None:
         return None
 
 
+def gains_no_privileges(pid: int) -> bool:
+    """Say whether a process gave up gaining privileges, which is for good and for all that it starts."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return False
+    return b"\nNoNewPrivs:\t1\n" in status
+
+
 def descendants(pid: int) -> tuple[ProcessIdentity, ...]:
     """Return the living children of a process, their children, and so on."""
     parents: dict[int, list[int]] = {}

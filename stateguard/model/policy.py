@@ -134,6 +134,8 @@ class HostSettings:
     mirrors: tuple[MirrorSpec, ...] = ()
     signatures: Signatures = Signatures.NONE
     runtime: RuntimeSettings = field(default_factory=Embedded)
+    agents_user: str = ""
+    confine: bool = True
 
     @property
     def needs_commands(self) -> bool:

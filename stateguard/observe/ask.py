@@ -6,28 +6,32 @@ from pathlib import Path
 from typing import assert_never
 
 from stateguard.host.logs import failure
+from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.model.agent import CommandCheck, FileCheck, HttpCheck, Probe, TcpCheck
 from stateguard.observe import command, file, http, tcp
 from stateguard.observe.outcome import Outcome, broken
 
 
-def ask(probe: Probe, live: Path) -> Outcome:
-    """Ask a probe once, within its own timeout; commands run, and files are looked for, in the live directory."""
+def ask(probe: Probe, live: Path, sandbox: Sandbox = UNCONFINED) -> Outcome:
+    """Ask a probe once, within its own timeout; commands run, and files are looked for, in the live directory.
+
+    ``sandbox`` starts the commands.
+    """
     try:
-        return _check(probe, live)
+        return _check(probe, live, sandbox)
     except Exception as error:  # noqa: BLE001 - a fault of a check is an observation like any other, never the end
         failure("a check failed in an unforeseen way", probe=probe.id)
         return broken(f"the check itself failed: {type(error).__name__}")
 
 
-def _check(probe: Probe, live: Path) -> Outcome:
+def _check(probe: Probe, live: Path, sandbox: Sandbox) -> Outcome:
     match probe.check:
         case HttpCheck():
             return http.check(probe.check, probe.timeout_seconds)
         case TcpCheck():
             return tcp.check(probe.check, probe.timeout_seconds)
         case CommandCheck():
-            return command.check(probe.check, probe.timeout_seconds, live)
+            return command.check(probe.check, probe.timeout_seconds, live, sandbox)
         case FileCheck():
             return file.check(probe.check, live)
         case _:

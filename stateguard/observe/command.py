@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from stateguard.host import command
+from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.model.agent import CommandCheck
 from stateguard.observe.outcome import Outcome, broken, excerpt, failed, passed, silent
 
 _LINE_CHARACTERS = 200
 
 
-def check(asked: CommandCheck, timeout_seconds: float, live: Path) -> Outcome:
+def check(asked: CommandCheck, timeout_seconds: float, live: Path, sandbox: Sandbox = UNCONFINED) -> Outcome:
     """Run it; its process group ends with it or with the timeout.
 
     The reason for a failure is the last line it wrote: to standard error, or else to standard output.
     """
     try:
-        done = command.run(asked.argv, cwd=live, deadline_seconds=timeout_seconds)
+        done = command.run(asked.argv, cwd=live, deadline_seconds=timeout_seconds, sandbox=sandbox)
     except FileNotFoundError as error:
         return broken(f"{error.filename or asked.argv[0]}: no such program or directory")
     except (OSError, ValueError) as error:

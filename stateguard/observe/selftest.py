@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stateguard.host.clock import boot_seconds, now_text
 from stateguard.host.database import Database
+from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.model.agent import Probe
 from stateguard.model.health import Result
 from stateguard.model.selftest import Named, Trial, digest, goes_on
@@ -26,7 +27,9 @@ Told = Callable[[int, int], None]
 """Is told how many runs are done, of how many."""
 
 
-def trials(probes: Sequence[Probe], live: Path, count: int, told: Told, workers: int = WORKERS) -> list[Trial]:
+def trials(
+    probes: Sequence[Probe], live: Path, count: int, told: Told, workers: int = WORKERS, sandbox: Sandbox = UNCONFINED
+) -> list[Trial]:
     """Ask every probe so many times, as fast as it answers; each by itself, several probes beside each other."""
     lock, done = threading.Lock(), [0]
 
@@ -34,7 +37,7 @@ def trials(probes: Sequence[Probe], live: Path, count: int, told: Told, workers:
         runs = failures = 0
         last, began = "", boot_seconds()
         while goes_on(count, runs, failures) and (not runs or boot_seconds() - began < BUDGET_SECONDS):
-            outcome = ask(probe, live)
+            outcome = ask(probe, live, sandbox)
             runs += 1
             if outcome.result is not Result.PASS:
                 failures, last = failures + 1, outcome.message

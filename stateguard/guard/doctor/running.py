@@ -9,8 +9,10 @@ from stateguard import __version__
 from stateguard.errors import GuardDownError, StateguardError
 from stateguard.guard.client import stream
 from stateguard.guard.doctor.finding import Finding, Subject, note, ok, problem, warning
+from stateguard.host import landlock
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock, held
+from stateguard.host.sandbox import Confined, choose
 
 _PATIENCE_SECONDS = 5.0
 
@@ -66,9 +68,20 @@ def confinement(subject: Subject) -> Iterator[Finding]:
     """Name the mode in which agents run."""
     if subject.home is None:
         return
-    message = "agents run as the guard's own user and are not confined: they could read its keys and write its home"
-    if subject.home.root.stat().st_uid == 0:
-        mend = "make the home as a user of its own: sudo -u USER stateguard init"
-        yield warning("confinement", f"{message}; that user is root", mend)
+    if subject.settings is None or subject.live is None:
+        yield note("confinement", "how agents are kept from the home is not known: guard.yaml cannot be read")
+        return
+    settings = subject.settings
+    if not settings.needs_commands:
+        message = "agents are started by somebody else, who decides what they can reach; command probes are the guard's"
+        yield note("confinement", message, "let that run them as another user than the guard's")
+    sandbox = choose(subject.home.root, subject.live, settings.agents_user, confine=settings.confine)
+    if isinstance(sandbox, Confined) and landlock.version() < landlock.TRUNCATE_SINCE:
+        message = f"{sandbox.words}, but this kernel does not keep them from emptying files of it"
+        yield note("confinement", message, "use Linux 6.2 or later, or agents: {user: NAME} in guard.yaml")
+    elif sandbox.keeps_out:
+        yield ok("confinement", sandbox.words)
     else:
-        yield note("confinement", message, "push only what you would run yourself")
+        message = f"agents and command probes can read the guard's keys and write its home: {sandbox.words}"
+        mend = "see agents in guard.yaml; until then push only what you would run yourself"
+        yield warning("confinement", message, mend)
