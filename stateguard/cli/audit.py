@@ -35,3 +35,11 @@ def verify(ctx: click.Context) -> int:
     head = f"{document['entries']} entries, head {document['head']}"
     show(ctx, document, [head, *(document["problems"] or ["the chain holds"])])
     return 0 if document["valid"] else 10
+
+
+@command.command("export")
+@click.pass_context
+def export(ctx: click.Context) -> None:
+    """Print every entry as it was written, oldest first, one JSON document a line."""
+    document = ask(ctx, "audit-export")
+    show(ctx, {"entries": [json.loads(line) for line in document["lines"]]}, document["lines"])

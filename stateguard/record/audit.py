@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from stateguard.trust.ssh import verify
 _TABLE = "CREATE TABLE IF NOT EXISTS audit_head (one INTEGER PRIMARY KEY CHECK (one=1), commit_id TEXT NOT NULL)"
 _LOST = "CREATE TABLE IF NOT EXISTS audit_lost (commit_id TEXT PRIMARY KEY, noticed_at TEXT NOT NULL)"
 _COMMIT = 1
+_PARENT = re.compile(rb"^parent ([0-9a-f]{40})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,16 @@ class Audit:
         for commit in self._repository.first_parents(head) if head else ():
             yield from reversed(_entries(self._repository, commit))
 
+    def lines(self) -> Iterator[str]:
+        """Yield every entry as it was written, oldest first: each holds the SHA-256 of the one before.
+
+        Raises:
+            StorageError: the chain is damaged.
+        """
+        head = self._repository.ref(AUDIT)
+        for commit in reversed(list(self._repository.first_parents(head)) if head else []):
+            yield from _lines(self._repository, commit)
+
     def verify(self, key: PublicKey) -> Verification:
         """Check the whole chain: form, sequence, hashes, parents, signatures, and that its end is still there.
 
@@ -123,10 +135,10 @@ class Audit:
         head = repository.ref(AUDIT)
         commits = _commits(repository, head, problems)
         expected, previous, count = 1, ZERO_HASH, 0
-        for commit in reversed(commits):
-            problems += _signature_problems(repository, commit, key)
+        for commit, content in reversed(commits):
+            problems += _signature_problems(commit, content, key)
             try:
-                lines = _lines(repository, commit)
+                lines = _message_lines(commit, content)
                 parsed = [json.loads(line) for line in lines]
             except (StateguardError, ValueError, RecursionError) as error:
                 problems.append(f"{commit}: cannot be read: {error}")
@@ -141,7 +153,7 @@ class Audit:
                 if entry.get("previous") != previous:
                     problems.append(f"{commit}: entry {entry.get('sequence')} does not follow the one before it")
                 expected, previous = expected + 1, hashlib.sha256(line.encode()).hexdigest()
-        problems += self._end_problems(commits)
+        problems += self._end_problems([commit for commit, _ in commits])
         return Verification(count, head, tuple(problems))
 
     def _end_problems(self, commits: Sequence[str]) -> list[str]:
@@ -189,18 +201,33 @@ def _canonical(document: dict[str, Any]) -> str:
 
 
 def _lines(repository: Repository, commit: str) -> list[str]:
-    lines = repository.commit(commit).message.splitlines()
+    return _message_lines(commit, repository.raw(commit)[1])
+
+
+def _message_lines(commit: str, content: bytes) -> list[str]:
+    """Return the lines of the message in the bytes of a commit."""
+    lines = content.partition(b"\n\n")[2].decode(errors="replace").splitlines()
     if not lines:
         message = f"audit commit {commit} is empty"
         raise StorageError(message)
     return lines
 
 
-def _commits(repository: Repository, head: str | None, problems: list[str]) -> list[str]:
-    commits: list[str] = []
+def _commits(repository: Repository, head: str | None, problems: list[str]) -> list[tuple[str, bytes]]:
+    """Return the commits of the chain with their bytes, newest first; each is read once."""
+    commits: list[tuple[str, bytes]] = []
+    current = head
     try:
-        for commit in repository.first_parents(head) if head else ():
-            commits.append(commit)  # noqa: PERF402 - what was read before a break is kept
+        while current:
+            kind, content = repository.raw(current)
+            if kind != _COMMIT:
+                problems.append(f"{current}: no commit")
+                break
+            commits.append((current, content))
+            parents = _PARENT.findall(content.partition(b"\n\n")[0])
+            if len(parents) > 1:
+                problems.append(f"{current}: it has {len(parents)} parents where the chain has one")
+            current = parents[0].decode() if parents else None
     except StateguardError as error:
         problems.append(f"the chain breaks after {len(commits)} commits: {error}")
     return commits
@@ -214,13 +241,12 @@ def _entries(repository: Repository, commit: str) -> list[dict[str, Any]]:
         raise StorageError(message, next_step="stateguard audit verify") from error
 
 
-def _signature_problems(repository: Repository, commit: str, key: PublicKey) -> list[str]:
+def _signature_problems(commit: str, content: bytes, key: PublicKey) -> list[str]:
+    signed, armored = split_signature(content)
+    if armored is None:
+        return [f"{commit}: not signed"]
     try:
-        kind, content = repository.raw(commit)
-        signed, armored = split_signature(content)
-        if kind != _COMMIT or armored is None:
-            return [f"{commit}: not signed"]
         verify(signed, armored, key)
-    except (StorageError, TrustError) as error:
+    except TrustError as error:
         return [f"{commit}: {error}"]
     return []

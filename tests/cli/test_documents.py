@@ -2,6 +2,7 @@
 
 import json
 import re
+from hashlib import sha256
 from typing import Any
 
 from driving import Driver
@@ -123,6 +124,12 @@ def test_audit(tiny: Driver) -> None:
     has(document, "valid entries head problems")
     assert document["valid"]
     assert len(tiny.ask("audit", "log", "--limit", "3")["entries"]) == 3
+    lines = tiny.must("audit", "export").splitlines()
+    assert [json.loads(one) for one in lines] == tiny.ask("audit", "export")["entries"]
+    assert [json.loads(one)["sequence"] for one in lines] == list(range(1, document["entries"] + 1))
+    assert [json.loads(one)["previous"] for one in lines[1:]] == [
+        sha256(one.encode()).hexdigest() for one in lines[:-1]
+    ]
 
 
 def test_baselines(tiny: Driver) -> None:

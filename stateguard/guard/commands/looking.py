@@ -98,6 +98,10 @@ def _audit_log(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, A
     return {"entries": entries}
 
 
+def _audit_export(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+    return {"lines": list(desk.guard.books.audit.lines())}
+
+
 def _audit_verify(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
     return desk.guard.books.audit.verify(load_pinned(desk.guard.home.trust)).as_json()
 
@@ -113,5 +117,6 @@ COMMANDS: dict[str, Command] = {
     "incident-show": Command(_incident_show),
     "incident-report": Command(_incident_report),
     "audit-log": Command(_audit_log),
+    "audit-export": Command(_audit_export),
     "audit-verify": Command(_audit_verify),
 }
