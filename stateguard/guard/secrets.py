@@ -127,7 +127,7 @@ class Search:
                     continue
                 mode, child = trees.parsed(row)
                 there = trees.parsed(known) if known is not None else None
-                if mode == _SUBMODULE or (there is not None and there[1] == child):
+                if mode == _SUBMODULE or (there is not None and there[0] != _SUBMODULE and there[1] == child):
                     continue
                 if mode == DIRECTORY:
                     if child in self._seen:

@@ -151,6 +151,16 @@ def test_large_files_are_told(pushed: Pushed) -> None:
     assert (places(search), search.unread) == ([], ["large"])
 
 
+def test_a_submodule_that_becomes_a_directory_is_looked_through(pushed: Pushed) -> None:
+    """Its row names the same object before and after."""
+    inner = bytes.fromhex(trees.build(pushed.new, {"b": Entry(REGULAR, pushed.new.write(ObjectType.BLOB, LINE))}))
+    newest = pushed.main
+    for mode in (b"160000", b"40000"):
+        tree = pushed.new.write(ObjectType.TREE, mode + b" d\0" + inner)
+        newest = pushed.new.write(ObjectType.COMMIT, raw_commit(tree, [newest], "Change\n", 0.0))
+    assert places(pushed.search(newest)) == [("d/b", 1)]
+
+
 def test_what_is_missing_refuses(pushed: Pushed) -> None:
     tree = pushed.new.write(ObjectType.TREE, b"100644 b\0" + bytes.fromhex("e" * 40))
     commit = pushed.new.write(ObjectType.COMMIT, raw_commit(tree, [pushed.main], "Lose\n", 0.0))
