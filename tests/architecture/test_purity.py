@@ -9,6 +9,7 @@ from architecture.sources import ROOT, named, parse, python_files
 
 PURE_PACKAGES = ("stateguard/model", "stateguard/text", "stateguard/detect")
 PURE_MODULES = (
+    "stateguard/admission/objects.py",
     "stateguard/mirror/cadence.py",
     "stateguard/mirror/plan.py",
     "stateguard/transition/plan.py",
