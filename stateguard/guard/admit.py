@@ -15,6 +15,7 @@ from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
 from stateguard.errors import StateguardError
 from stateguard.guard.compose import Guard
+from stateguard.guard.objects import Forms
 from stateguard.guard.secrets import Search, told_of
 from stateguard.guard.selftest import notes
 from stateguard.guard.signatures import signature_of, signature_problems
@@ -63,7 +64,8 @@ def admit(
     checked = [_update(repository, *update) for update in updates]
     problems = [*ref_problems(checked), *option_problems(options), *_busy(guard)]
     lines: list[str] = []
-    refused = bool(problems)
+    found, unread = _brought(guard, repository, checked) if not problems else ([], [])
+    refused = problems or any(p.code == "object" for p in found)  # what is malformed is not judged
     for update in checked if not refused else ():
         if update.deletes or update.name.startswith("refs/tags/"):
             continue
@@ -82,13 +84,8 @@ def admit(
         problems += signature_problems(guard, repository, update.new, signed)
         took = seconds(boot_seconds() - began)
         lines.append(f"{summary(verdict.changed)}, valid, {signed.words} (admitted in {took})")
-    if not refused:
-        search = Search(repository, policy_in_force(guard).harmless, guard.repository)
-        for update in checked:
-            if not update.deletes:
-                search.through(update.new)
-        problems = [*search.problems, *problems]
-        lines += [f"note: {line(path)} is too large to look for secrets in it" for path in search.unread[:_SHOWN]]
+    problems = [*found, *problems]
+    lines += [f"note: {line(path)} is too large to look for secrets in it" for path in unread[:_SHOWN]]
     if not problems:
         return Admission(admitted=True, lines=tuple(lines), problems=())
     problems = told_of(problems)
@@ -98,6 +95,22 @@ def admit(
     body = {"updates": [list(u) for u in updates], "problems": [p.as_json() for p in problems[:_SHOWN]]}
     guard.books.audit.append([Entry("refusal", person(user), body)])
     return Admission(admitted=False, lines=(*shown, "refused; nothing was changed"), problems=tuple(problems))
+
+
+def _brought(guard: Guard, repository: Repository, updates: Sequence[RefUpdate]) -> tuple[list[Problem], list[str]]:
+    """Return what is wrong with the objects that a push brings, and the paths of files too large to look through."""
+    forms = Forms()
+    search = Search(repository, policy_in_force(guard).harmless, guard.repository, forms.fits)
+    for update in updates:
+        if update.deletes:
+            continue
+        forms.name(update.name, *repository.raw(update.new))
+        try:
+            search.through(update.new)
+        except StateguardError:
+            if not forms.problems:  # else something hangs on an object that is refused anyway
+                raise
+    return [*forms.problems, *search.problems], search.unread
 
 
 def policy_in_force(guard: Guard) -> Policy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from stateguard.admission.names import MAX_DEPTH, shown_path
@@ -36,6 +36,10 @@ _HINT = (
 )
 
 
+Look = Callable[[int, str, bytes], bool]
+"""Is shown type number, title and bytes of an object, and says whether to read on in it."""
+
+
 class TooMuchError(Exception):
     """A push brings more than can be looked through."""
 
@@ -43,12 +47,19 @@ class TooMuchError(Exception):
 class Search:
     """One push being looked through, each object of it once."""
 
-    def __init__(self, pushed: Repository, harmless: Sequence[Harmless], before: Repository | None = None) -> None:
+    def __init__(
+        self,
+        pushed: Repository,
+        harmless: Sequence[Harmless],
+        before: Repository | None = None,
+        look: Look = lambda *_: True,
+    ) -> None:
         """``pushed`` sees what the push brings, ``before`` what was there (None: nothing was).
 
-        ``harmless`` says what is no secret.
+        ``harmless`` says what is no secret. ``look`` is shown each tag, commit and directory that is new before it
+        is looked through.
         """
-        self._pushed, self._harmless, self._before = pushed, harmless, before
+        self._pushed, self._harmless, self._before, self._look = pushed, harmless, before, look
         refs = before.every_ref() if before is not None else {}
         self._known = [commit for name, commit in refs.items() if name.startswith(("refs/heads/", WITHDRAWN))]
         self._seen: set[str] = set()
@@ -74,7 +85,10 @@ class Search:
             kind, content = self._pushed.raw(new)
             if kind != _TAG:
                 break
-            self._report(f"tag {short(new)}", find(_SIGNATURE.split(content)[0]), at_line=False)
+            where = f"tag {short(new)}"
+            if not self._look(kind, where, content):
+                return
+            self._report(where, find(_SIGNATURE.split(content)[0]), at_line=False)
             new = content.partition(b"\n")[0].removeprefix(b"object ").decode(errors="replace")
         else:
             raise StorageError("a tag names tags without end", next_step="tag the commit itself")
@@ -87,14 +101,16 @@ class Search:
             self._file("the file that is tagged", new, "")
 
     def _commit(self, commit: str) -> None:
-        where = f"commit {short(commit)}"
-        self._report(where, find(split_signature(self._pushed.raw(commit)[1])[0]), at_line=False)
+        where, content = f"commit {short(commit)}", self._pushed.raw(commit)[1]
+        if not self._look(_COMMIT, where, content):
+            return
+        self._report(where, find(split_signature(content)[0]), at_line=False)
         view = self._pushed.commit(commit)
         before = self._pushed.commit(view.parents[0]).tree if view.parents else EMPTY_TREE
         self._tree(before, view.tree, f" ({where})")
 
     def _tree(self, before: str, after: str, where: str) -> None:
-        for path, blob in self._files(before, after):
+        for path, blob in self._files(before, after, where):
             found = in_text(path)
             shown = _without_names(path) if found else path
             self._report(shown, found, f", in a name{where}", at_line=False)
@@ -112,7 +128,7 @@ class Search:
         else:
             self._report(path, find(self._pushed.blob(blob)), where)
 
-    def _files(self, before: str, after: str) -> Iterator[tuple[str, str]]:
+    def _files(self, before: str, after: str, where: str) -> Iterator[tuple[str, str]]:
         """Yield path and id of the files that one tree has and another has not; a tree is read once, in all commits."""
         todo = [(b"", before, after)]
         while todo:
@@ -120,6 +136,10 @@ class Search:
             self._trees -= 1
             if self._trees < 0 or lead.count(b"/") > MAX_DEPTH:
                 raise TooMuchError(f"over {MAX_TREES} directories, or one in more than {MAX_DEPTH} others")
+            if new not in (old, EMPTY_TREE):
+                title = f"directory {shown_path(lead or b'/')}{where}"
+                if not self._look(_TREE, title, self._pushed.raw(new)[1]):
+                    continue
             present = trees.rows(self._pushed, old)
             for name, row in trees.rows(self._pushed, new).items():
                 known = present.get(name)
