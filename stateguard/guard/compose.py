@@ -199,9 +199,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     inside, tested, wake = home.inside(live), Trials(database), threading.Event()
     declared = Declared(repository, [literal(inside)] if inside else [], tested.flaky)
     books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), DigestCache())
-    sandbox = choose(home.root, live, kept.now().agents_user, confine=kept.now().confine)
-    runtime = make_runtime(kept.now().runtime, live, home, identity, lambda _: wake.set(), sandbox)
-    prober = Prober(live, lambda _: wake.set(), sandbox=sandbox)
+    sandbox, runtime, prober = _running(home, live, identity, kept.now(), wake)
     scanner = _Scanners(live, repository, declared)
     watch, watermarks = Watch(prober, runtime, wake), Watermarks(database)
     tracked = Tracked(scanner.current, lambda one, other: declared.differing(one, other).paths)
@@ -245,6 +243,15 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         kept_settings=kept,
         _scanner=scanner.current,
     )
+
+
+def _running(
+    home: Home, live: Path, identity: str, settings: HostSettings, wake: threading.Event
+) -> tuple[Sandbox, GuardRuntime, Prober]:
+    """Return what starts programs that a push chose, and who uses it: agents and probes."""
+    sandbox = choose(home.root, live, settings.agents_user, confine=settings.confine)
+    runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set(), sandbox)
+    return sandbox, runtime, Prober(live, lambda _: wake.set(), sandbox=sandbox)
 
 
 class _Signing:

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hostile import benign, chains, documents, signatures, trees, words
+from hostile import benign, chains, documents, objects, signatures, trees, words
 from hostile.kinds import Kind, Tally, run
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for module in (trees, documents, signatures, chains, words, benign) for kind in module.KINDS
+    kind.name: kind
+    for module in (trees, objects, documents, signatures, chains, words, benign)
+    for kind in module.KINDS
 }
 
 
