@@ -34,12 +34,10 @@ class Scene:
         self.base = tree.grown(files)
         say(f"{files} files: writing the tree, and taking it under guard")
         source = root / "source"
-        tree.write(source, {tree.POLICY: self.base[tree.POLICY]})
+        tree.write(source, self.base)
         self.guarded = Guarded(root / "guarded")
         self.guarded.begin(source)
-        tree.write(self.guarded.clone, self.base)
-        self.first = self.guarded.commit(f"Grow to {files} files")
-        self.guarded.push()
+        self.first = self.guarded.main()
         tree.check(self.guarded.live, self.base)
 
     def pair(self, changed: int, turn: int) -> Pair:

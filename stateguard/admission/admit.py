@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stateguard.admission.attributes import attribute_problems, is_attributes, steers_git
@@ -31,6 +32,10 @@ MAX_SEED_BYTES = 32 * 1024 * 1024
 _MOST_PROBLEMS = 200
 
 
+class _TooLateError(Exception):
+    """A tree takes longer to judge than there is time for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is wrong with a tree, what it declares, and the desired paths by which it differs from before.
@@ -50,14 +55,21 @@ class Verdict:
 
 
 def judge(
-    tree: Tree, before: Tree | None, policy: Policy, *, commands: bool = True, known: Known | None = None
+    tree: Tree,
+    before: Tree | None,
+    policy: Policy,
+    *,
+    commands: bool = True,
+    known: Known | None = None,
+    late: Callable[[], bool] | None = None,
 ) -> Verdict:
     """Return the verdict on a tree.
 
     ``before`` is what it replaces, taken as judged already: what did not change is not looked at again, except for
     the declarations. ``policy`` is the one in force before, which says what is captured. ``commands``
     says that every agent needs one: the guard runs them itself. ``known`` spares directories that were judged lately
-    from being read again. Bad content never raises.
+    from being read again. ``late`` says that there is no time left; a tree that is not judged by then is refused.
+    Bad content never raises.
 
     Raises:
         StateguardError: the object of a directory is missing.
@@ -71,7 +83,11 @@ def judge(
         return Verdict((Problem("", 0, "budget", message),), None, ())
     old = Reading(before, known) if before is not None else None
     judging = _Judging(after, differences(old, after), PathRules(policy), first=old is None, commands=commands)
-    verdict = judging.verdict()
+    judging.late = late
+    try:
+        verdict = judging.verdict()
+    except _TooLateError:
+        return Verdict((Problem("", 0, "budget", "it takes too long to judge this; push it in parts"),), None, ())
     for reading in (old, after) if old is not None else (after,):
         reading.close()
     return verdict
@@ -86,6 +102,7 @@ class _Judging:
         noted = ((path, (mode, identity)) for path, mode, identity in reading.noted() if path not in found.refused)
         self.noted = {shown_path(path): entry for path, entry in noted}
         self.places = Places(reading, self.noted.keys())
+        self.late: Callable[[], bool] | None = None
 
     def report(self, path: str, code: str, message: str) -> None:
         self.problems.append(Problem(path, 0, code, message))
@@ -117,6 +134,7 @@ class _Judging:
 
     def fits(self, path: str) -> bool:
         """Say whether the object at a path is there and may come in; report it otherwise."""
+        self.hurry()
         mode, identity = self.entry(path)
         size = self.size_of(path)
         if size is None:
@@ -148,6 +166,10 @@ class _Judging:
         self.problems.extend(found)
         return data is not None and not found
 
+    def hurry(self) -> None:
+        if self.late is not None and self.late():
+            raise _TooLateError
+
     def entry(self, path: str) -> tuple[int, str]:
         return self.fresh.get(path) or self.noted[path]
 
@@ -174,6 +196,7 @@ class _Judging:
         for path in sorted((self.noted.keys() | self.fresh.keys()) - absent):
             if not is_read(path, self.places) or not (self.bounds(path) or is_foreign(path) or path in self.fresh):
                 continue
+            self.hurry()
             mode, identity = self.entry(path)
             if mode == SYMLINK:
                 if is_declaration(path):

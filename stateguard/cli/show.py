@@ -17,6 +17,9 @@ def command(ctx: click.Context, operation: int) -> None:
     document = ask(ctx, "show", operation=operation)
     detail = document.get("detail", {})
     text = lines(document)
+    if urgent := detail.get("emergency"):
+        waived = ", ".join(f"{code} ({path})" for code, path in urgent["waived"]) or "nothing"
+        text.append(line(f"emergency by {urgent['person']}: {urgent['reason']}; waived: {waived}"))
     text += [f"file {line(path)}" for path in detail.get("files", [])]
     if detail.get("backup") and not document["backup_kept"]:
         text.append("displaced content: not kept any more, see retention in guard.yaml")

@@ -10,6 +10,7 @@ import click
 
 from stateguard.cli.context import ask, show, table
 from stateguard.errors import TrustError, UsageProblemError
+from stateguard.text.escape import line
 
 _LARGEST_BYTES = 1024 * 1024
 _ROLES = ("push", "baseline", "approve", "admin")
@@ -17,7 +18,7 @@ _ROLES = ("push", "baseline", "approve", "admin")
 
 @click.group("trust")
 def command() -> None:
-    """List, add and remove the keys of people whose signatures count."""
+    """List, add and remove the keys of people whose signatures count, and lock people out."""
 
 
 @command.command("list")
@@ -54,6 +55,26 @@ def remove(ctx: click.Context, name: str, key: str | None) -> None:
     from stateguard.trust.signing import gpg_fingerprint
 
     document = ask(ctx, "trust-remove", person=name, key=(gpg_fingerprint(key) or key) if key else None)
+    show(ctx, document, _lines(document))
+
+
+@command.command("lock")
+@click.argument("name")
+@click.option("--reason", default="", help="Why; whoever is refused for it is told.")
+@click.pass_context
+def lock(ctx: click.Context, name: str, reason: str) -> None:
+    """Let a person's signatures and pushes count for nothing until they are unlocked."""
+    document = ask(ctx, "trust-lock", person=name, reason=reason)
+    show(ctx, document, _lines(document))
+
+
+@command.command("unlock")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Even if it is your own name.")
+@click.pass_context
+def unlock(ctx: click.Context, name: str, force: bool) -> None:
+    """End the lock of a person."""
+    document = ask(ctx, "trust-unlock", person=name, force=force)
     show(ctx, document, _lines(document))
 
 
@@ -107,4 +128,8 @@ def _lines(document: dict[str, Any]) -> list[str]:
         (f["name"], f["kind"], f["fingerprint"], f"removed {f['removed_at']}", f["added_at"])
         for f in document["former"]
     ]
-    return [*table(rows, ("WHO", "KEY", "FINGERPRINT", "ROLES", "ADDED")), f"version {document['version']}"]
+    locks = [
+        f"{x['name']} is locked since {x['since']}" + (f": {line(x['reason'])}" if x["reason"] else "")
+        for x in document["locked"]
+    ]
+    return [*table(rows, ("WHO", "KEY", "FINGERPRINT", "ROLES", "ADDED")), *locks, f"version {document['version']}"]

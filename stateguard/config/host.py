@@ -11,14 +11,14 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from stateguard.config.document import Document
-from stateguard.config.fields import Period, Positive, Required, Size, Strict, Text, check
+from stateguard.config.fields import Count, Period, Positive, Required, Size, Strict, Text, check
 from stateguard.config.mirror import MirrorModel, unique
 from stateguard.config.problem import InvalidDocument, Problem
 from stateguard.config.retention import RetentionModel
 from stateguard.config.runtime import EMBEDDED, Runtime, runtime_settings, runtime_text
 from stateguard.config.yaml import load
 from stateguard.model.mirror import MirrorSpec
-from stateguard.model.policy import SHIPPED_ARMING, Arming, HostSettings, Signatures, Trigger
+from stateguard.model.policy import SHIPPED_ARMING, Arming, HostSettings, PushBudget, Signatures, Trigger
 from stateguard.model.size import MIB, written_size
 
 HOST_FILE = "guard.yaml"
@@ -89,6 +89,13 @@ class AgentsModel(Strict):
     confine: bool = True
 
 
+class PushModel(Strict):
+    """How much one push may change and bring."""
+
+    max_files: Count = 10_000
+    max_size: Size = 20 * MIB
+
+
 class ScrubModel(Strict):
     """How often everything is read anew in the background, and how fast."""
 
@@ -105,6 +112,7 @@ class HostModel(Strict):
     cycle: Period = 5.0
     name: Text = ""
     require_signed_commits: Literal["none", "head", "all"] = "none"
+    push: PushModel = PushModel()
     reserve: Size = 64 * MIB
     logs: LogsModel = LogsModel()
     scrub: ScrubModel = ScrubModel()
@@ -140,6 +148,7 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         scrub_percent=model.scrub.percent,
         retention=model.retention.settings(),
         signatures=Signatures(model.require_signed_commits),
+        push=PushBudget(model.push.max_files, model.push.max_size),
         mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
         runtime=runtime_settings(model.runtime),
         agents_user=model.agents.user,

@@ -16,12 +16,12 @@ from stateguard.config.problem import InvalidDocument, Problem, shown
 from stateguard.config.yaml import load
 from stateguard.errors import StateguardError
 from stateguard.model.moment import parse_rfc3339
-from stateguard.model.trust import GPG, Former, Key, Person, Role, Trust, is_person_name
+from stateguard.model.trust import GPG, Former, Key, Lock, Person, Role, Trust, is_person_name
 
 TRUST_FILE = "trust.yaml"
 
 _HEAD = """\
-# Whose signatures count. Written by stateguard trust add and stateguard trust remove, which enter each change in the
+# Whose signatures count. Written by stateguard trust (add, remove, lock, unlock), which enters each change in the
 # audit chain; a document whose version is lower than one that was in force is not read.
 """
 
@@ -81,6 +81,14 @@ class FormerModel(KeyModel):
     removed_at: _Moment
 
 
+class LockModel(Strict):
+    """A name that is locked."""
+
+    name: _Name
+    reason: str = ""
+    locked_at: _Moment
+
+
 class TrustModel(Strict):
     """A ``trust.yaml``."""
 
@@ -88,6 +96,7 @@ class TrustModel(Strict):
     version: Annotated[int, Field(ge=1)]
     people: list[PersonModel] = Field(default_factory=list)
     former: list[FormerModel] = Field(default_factory=list)
+    locked: list[LockModel] = Field(default_factory=list)
 
 
 def load_trust(data: bytes, path: str, told: Callable[[str], tuple[str, str]], armored: Mapping[str, str]) -> Trust:
@@ -108,12 +117,14 @@ def load_trust(data: bytes, path: str, told: Callable[[str], tuple[str, str]], a
         for n, p in enumerate(model.people)
     ]  # fmt: skip
     former = [Former(f.name, reading.key(f, None, ("former", n)), f.removed_at) for n, f in enumerate(model.former)]
-    for n, person in enumerate(people):
-        if person.name in [p.name for p in people[:n]]:
-            reading.report(("people", n, "name"), "duplicate", f"{person.name} is named twice; write one entry")
+    locked = [Lock(one.name, one.reason, one.locked_at) for one in model.locked]
+    for key, names in {"people": [p.name for p in people], "locked": [one.name for one in locked]}.items():
+        for n, name in enumerate(names):
+            if name in names[:n]:
+                reading.report((key, n, "name"), "duplicate", f"{name} is named twice; write one entry")
     if reading.problems:
         raise InvalidDocument(path, sorted(reading.problems))
-    return Trust(model.version, tuple(people), tuple(former))
+    return Trust(model.version, tuple(people), tuple(former), tuple(locked))
 
 
 @dataclass(slots=True)
@@ -156,6 +167,10 @@ def trust_document(trust: Trust) -> str:
     for one in trust.former:
         removed = f"removed_at: {_quoted(one.removed_at)}"
         lines += _item([f"name: {_quoted(one.name)}", *_key_lines(one.key), removed], "  ")
+    lines += ["locked:"] if trust.locked else []  # else left out: earlier versions do not know the key
+    for lock in trust.locked:
+        texts = {"name": lock.name, "reason": lock.reason, "locked_at": lock.locked_at}
+        lines += _item([f"{key}: {_quoted(text)}" for key, text in texts.items()], "  ")
     return "\n".join([*lines, ""])
 
 
@@ -169,4 +184,4 @@ def _item(lines: Iterable[str], indent: str) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text)
+    return json.dumps(text, ensure_ascii=False)  # YAML knows no pairs of surrogates

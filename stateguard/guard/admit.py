@@ -14,7 +14,10 @@ from stateguard.admission.tree import Tree
 from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
 from stateguard.errors import StateguardError
+from stateguard.guard.budget import Deadline, Spending, changed_problems
 from stateguard.guard.compose import Guard
+from stateguard.guard.emergency import admitted, emergency_of
+from stateguard.guard.lockdown import lock_problems
 from stateguard.guard.objects import Forms
 from stateguard.guard.secrets import Search, told_of
 from stateguard.guard.selftest import notes
@@ -63,13 +66,17 @@ def admit(
     repository = Repository(guard.repository.path, Path(quarantine) if quarantine else None)
     checked = [_update(repository, *update) for update in updates]
     problems = [*ref_problems(checked), *option_problems(options), *_busy(guard)]
+    emergency, unfit = (None, []) if problems else emergency_of(guard, repository, checked, options)
+    problems += unfit
+    policy = [] if problems else lock_problems(guard, repository, checked, user)
     lines: list[str] = []
-    found, unread = _brought(guard, repository, checked) if not problems else ([], [])
-    refused = problems or any(p.code == "object" for p in found)  # what is malformed is not judged
-    for update in checked if not refused else ():
+    refused, deadline = bool(problems or (policy and not emergency)), None if emergency else Deadline()
+    search, malformed = _searched(guard, repository, checked if not refused else (), deadline)
+    problems += malformed  # and what is malformed is not judged
+    for update in checked if not (refused or malformed or (search.over and not emergency)) else ():
         if update.deletes or update.name.startswith("refs/tags/"):
             continue
-        verdict = judge_commit(guard, repository, update.new)
+        verdict = judge_commit(guard, repository, update.new, deadline=deadline)
         if update.name != MAIN:
             named = [p for p in verdict.problems if p.code in _OBJECT_RULES]
             problems += named
@@ -77,15 +84,20 @@ def admit(
             lines += [f"{update.name}: {count(left, 'problem')} that would keep it from main"] if left else []
             continue
         problems += verdict.problems
-        problems += [] if verdict.problems else _withdrawn(guard, repository, update.new, options)
+        policy += changed_problems(len(verdict.changed), guard.settings.push)
+        policy += [] if verdict.problems else _withdrawn(guard, repository, update.new, options)
         lines += _announced(guard, verdict)
         lines += notes(verdict.system.probes, guard.trials) if verdict.system else []
         signed = signature_of(guard, repository, update.new)
         problems += signature_problems(guard, repository, update.new, signed)
         took = seconds(boot_seconds() - began)
         lines.append(f"{summary(verdict.changed)}, valid, {signed.words} (admitted in {took})")
-    problems = [*found, *problems]
-    lines += [f"note: {line(path)} is too large to look for secrets in it" for path in unread[:_SHOWN]]
+    policy = [*([search.over] if search.over else []), *search.problems, *policy]
+    lines += [f"note: {line(path)} is too large to look for secrets in it" for path in search.unread[:_SHOWN]]
+    if emergency and not problems:
+        lines += admitted(guard, emergency, checked[0].new, user, told_of(policy))
+    elif not emergency:
+        problems = [*policy, *problems]
     if not problems:
         return Admission(admitted=True, lines=tuple(lines), problems=())
     problems = told_of(problems)
@@ -97,20 +109,26 @@ def admit(
     return Admission(admitted=False, lines=(*shown, "refused; nothing was changed"), problems=tuple(problems))
 
 
-def _brought(guard: Guard, repository: Repository, updates: Sequence[RefUpdate]) -> tuple[list[Problem], list[str]]:
-    """Return what is wrong with the objects that a push brings, and the paths of files too large to look through."""
-    forms = Forms()
-    search = Search(repository, policy_in_force(guard).harmless, guard.repository, forms.fits)
+def _searched(
+    guard: Guard, pushed: Repository, updates: Sequence[RefUpdate], deadline: Deadline | None
+) -> tuple[Search, list[Problem]]:
+    """Count what a push brings, and look through it for secrets; without a deadline also through what is too much.
+
+    The problems are those with the form of its objects.
+    """
+    harmless = policy_in_force(guard).harmless if updates else ()
+    spending, forms = Spending(guard.settings.push, waived=deadline is None), Forms()
+    search = Search(pushed, harmless, guard.repository, spending, deadline, forms.fits)
     for update in updates:
         if update.deletes:
             continue
-        forms.name(update.name, *repository.raw(update.new))
+        forms.name(update.name, *pushed.raw(update.new))
         try:
             search.through(update.new)
         except StateguardError:
             if not forms.problems:  # else something hangs on an object that is refused anyway
                 raise
-    return [*forms.problems, *search.problems], search.unread
+    return search, forms.problems
 
 
 def policy_in_force(guard: Guard) -> Policy:
@@ -134,13 +152,14 @@ def option_problems(options: Sequence[str]) -> list[Problem]:
     found = []
     for option in options:
         name, _, value = option.partition("=")
-        if name == "emergency":
-            message = "breaking the glass needs an admin key, which this version does not ask for yet"
-            found.append(Problem("-o emergency", 0, "push-option", message))
+        if name == "emergency" and not value.strip():
+            found.append(
+                Problem("-o emergency", 0, "push-option", "an emergency has a reason; say it: emergency=REASON")
+            )
         elif name == "wait" and value not in ("healthy", "confirmed", "none"):
             found.append(Problem("-o wait", 0, "push-option", "wait takes healthy, confirmed or none"))
-        elif name not in ("wait", "reason", "override"):
-            message = "there is no such push option; there are wait=, reason= and override="
+        elif name not in ("wait", "reason", "override", "emergency"):
+            message = "there is no such push option; there are wait=, reason=, override= and emergency="
             found.append(Problem(f"-o {name}", 0, "push-option", message))
     return found
 
@@ -169,19 +188,21 @@ _OBJECT_RULES = frozenset({"path", "mode", "budget", "missing-object", "symlink"
 _OWNS_NOTHING = Policy(())
 
 
-def judge_commit(guard: Guard, repository: Repository, commit: str, *, pushed: bool = True) -> Verdict:
+def judge_commit(
+    guard: Guard, repository: Repository, commit: str, *, pushed: bool = True, deadline: Deadline | None = None
+) -> Verdict:
     """Judge the tree of a commit by what it changes on main, under the policy in force there.
 
     What was not ``pushed`` may differ in what the running system owns, and is judged whole where main cannot be read,
-    or where it is main itself: somebody may have moved that past the guard.
+    or where it is main itself: somebody may have moved that past the guard. Without a ``deadline`` there is time.
     """
     verdict, main = Verdict((), None, ()), guard.main
     for head in (main,) if pushed else ("" if main == commit else main, ""):
         try:
             before = _tree(repository, head) if head else None
             policy = policy_in_force(guard) if pushed else _OWNS_NOTHING
-            commands = guard.settings.needs_commands
-            return judge(_tree(repository, commit), before, policy, commands=commands, known=guard.known)
+            commands, late = guard.settings.needs_commands, deadline.passed if deadline else None
+            return judge(_tree(repository, commit), before, policy, commands=commands, known=guard.known, late=late)
         except StateguardError as error:
             verdict = Verdict((Problem("", 0, "missing-object", error.message),), None, ())
     return verdict

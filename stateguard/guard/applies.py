@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from stateguard import __version__
+from stateguard.admission.refs import RefUpdate
 from stateguard.admission.secrets.scan import blanked
 from stateguard.config.sections import glob
 from stateguard.config.system import is_declaration
 from stateguard.detect.facts import findings
 from stateguard.errors import RefusedError, StateguardError
 from stateguard.guard.admit import judge_commit, overridden, withdrawn_as
+from stateguard.guard.budget import Deadline
 from stateguard.guard.candidates import drop_candidates
 from stateguard.guard.compose import Guard
+from stateguard.guard.emergency import emergency_of, note, reason_of
+from stateguard.guard.lockdown import lock_problems
 from stateguard.guard.view import REFUSED_MAIN, facts
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import log
@@ -62,6 +66,8 @@ class Applies:
     def receive(self, token: str, old: str, new: str, options: Sequence[str], user: str, say: Say) -> Answer:
         """Try a push to main and answer it; a push that was answered before gets the same answer again."""
         reason = next((o.removeprefix("reason=") for o in options if o.startswith("reason=")), "")
+        urgent = reason_of(options)
+        reason = f"emergency: {urgent}" if urgent else reason
         request = {"token": token, "old": old, "new": new, "options": list(options), "user": user, "target": new}
         journal = self._guard.books.journal
         operation = journal.open("apply", person(user), reason or "git push", request, token=token)
@@ -71,7 +77,7 @@ class Applies:
             self._guard.operations.finish(operation, Outcome.SUCCEEDED, "admitted", more={"admitted_only": True})
             return self._answer(operation.id)
         if operation.plan is None:
-            refusal = self._refusal(old, new, options)
+            refusal = self._refusal(operation, old, new, options)
             if refusal:
                 self._guard.operations.finish(operation, Outcome.REFUSED, refusal)
                 return Answer(accepted=False, reason=refusal)
@@ -84,22 +90,32 @@ class Applies:
             drop_candidates(self._guard)
         return answer
 
-    def _refusal(self, old: str, new: str, options: Sequence[str]) -> str:
-        guard = self._guard
+    def _refusal(self, operation: Operation, old: str, new: str, options: Sequence[str]) -> str:
+        """Return why a push is not tried at its turn: what admitted it may not hold any more, a signature neither."""
+        guard, update = self._guard, RefUpdate(MAIN, old, new)
         if new == ZERO:
             return "main cannot be deleted"
         if guard.main != old or not guard.repository.is_ancestor(old, new):
             return "main has moved: run git fetch origin, then git rebase origin/main, and push again"
-        verdict = judge_commit(guard, guard.repository, new)
-        if verdict.problems:
-            return blanked(verdict.problems[0].text())
+        try:
+            emergency, problems = emergency_of(guard, guard.repository, [update], options)
+            if not emergency:
+                problems = problems or lock_problems(guard, guard.repository, [update], str(operation.request["user"]))
+        except StateguardError as error:  # whose signatures count cannot be told
+            return error.message
+        deadline = None if emergency else Deadline()
+        problems = problems or [*judge_commit(guard, guard.repository, new, deadline=deadline).problems]
+        if problems:
+            return blanked(problems[0].text())
         withdrawn = withdrawn_as(guard, guard.repository, new)
-        if withdrawn and not overridden(withdrawn, options):
+        if withdrawn and not emergency and not overridden(withdrawn, options):
             return f"this state was withdrawn as {short(withdrawn[0])}; change it and push again"
         try:
             guard.operations.preparation.check(Wish(Kind.APPLY, guard.applied, new, differing=True))
         except RefusedError as error:
             return f"{error.message}; {error.next_step}"
+        if emergency:
+            note(guard, operation, emergency)
         return ""
 
     def _unseen(self, operation: Operation, old: str, new: str, say: Say, *, suspended: bool) -> Answer:

@@ -11,7 +11,7 @@ from stateguard.admission.secrets.scan import Found, blanked, find, in_text
 from stateguard.config.problem import Problem
 from stateguard.config.sections import glob
 from stateguard.errors import StorageError
-from stateguard.host.clock import boot_seconds
+from stateguard.guard.budget import Deadline, Spending
 from stateguard.model.identity import EMPTY_TREE, WITHDRAWN, short
 from stateguard.model.policy import Harmless, System
 from stateguard.model.tree import DIRECTORY
@@ -24,6 +24,7 @@ MAX_BYTES = 2 * 1024 * 1024
 
 MAX_TREES = 200_000
 MAX_SECONDS = 60.0
+"""For what is looked through on its own; a push has a deadline for all of its judging."""
 
 _MOST_PROBLEMS = 20
 _MOST_TAGS = 10
@@ -52,21 +53,30 @@ class Search:
         pushed: Repository,
         harmless: Sequence[Harmless],
         before: Repository | None = None,
+        spending: Spending | None = None,
+        deadline: Deadline | None = None,
         look: Look = lambda *_: True,
     ) -> None:
         """``pushed`` sees what the push brings, ``before`` what was there (None: nothing was).
 
-        ``harmless`` says what is no secret. ``look`` is shown each tag, commit and directory that is new before it
-        is looked through.
+        ``harmless`` says what is no secret. ``spending`` counts the new files; those over its budget are not read.
+        ``look`` is shown each tag, commit and directory that is new before it is looked through.
         """
         self._pushed, self._harmless, self._before, self._look = pushed, harmless, before, look
         refs = before.every_ref() if before is not None else {}
         self._known = [commit for name, commit in refs.items() if name.startswith(("refs/heads/", WITHDRAWN))]
         self._seen: set[str] = set()
-        self._trees, self._until = MAX_TREES, boot_seconds() + MAX_SECONDS
+        self._trees, self._deadline, self._spending = (
+            MAX_TREES,
+            deadline or Deadline(MAX_SECONDS),
+            spending or Spending(),
+        )
+        self._waiting: list[tuple[str, str, int, str]] = []
         self.problems: list[Problem] = []
         self.unread: list[str] = []
         """Paths of files that were too large."""
+        self.over: Problem | None = None
+        """That the push brings more than its budget."""
 
     def through(self, new: str) -> None:
         """Look through everything that was not there and that a ref would name; what is too much is a problem.
@@ -76,9 +86,14 @@ class Search:
         """
         try:
             self._through(new)
+            self.over = self._spending.problem()
+            if self.over is None or self._spending.waived:
+                self._read()
         except TooMuchError as error:
             message = f"{error}, more than is looked through for secrets; push it in parts"
             self.problems.append(Problem("push", 0, "budget", message))
+        finally:
+            self._waiting.clear()
 
     def _through(self, new: str) -> None:
         for _ in range(_MOST_TAGS):
@@ -119,20 +134,31 @@ class Search:
                 self._file(shown, blob, where)
 
     def _file(self, path: str, blob: str, where: str) -> None:
+        """Count a file that is new; it is read when all are counted."""
         if self._before is not None and self._before.has(blob):
             return
-        if boot_seconds() > self._until:
-            raise TooMuchError(f"files that take more than {MAX_SECONDS:.0f} s")
-        if self._pushed.blob_size(blob) > MAX_BYTES:
-            self.unread.append(path)
-        else:
-            self._report(path, find(self._pushed.blob(blob)), where)
+        size = self._pushed.blob_size(blob)
+        if self._spending.add(size):
+            self._waiting.append((path, blob, size, where))
+
+    def _read(self) -> None:
+        for path, blob, size, where in self._waiting:
+            self._hurry()
+            if size > MAX_BYTES:
+                self.unread.append(path)
+            else:
+                self._report(path, find(self._pushed.blob(blob)), where)
+
+    def _hurry(self) -> None:
+        if self._deadline.passed():
+            raise TooMuchError(f"files that take more than {self._deadline.limit_seconds:.0f} s")
 
     def _files(self, before: str, after: str, where: str) -> Iterator[tuple[str, str]]:
         """Yield path and id of the files that one tree has and another has not; a tree is read once, in all commits."""
         todo = [(b"", before, after)]
         while todo:
             lead, old, new = todo.pop()
+            self._hurry()
             self._trees -= 1
             if self._trees < 0 or lead.count(b"/") > MAX_DEPTH:
                 raise TooMuchError(f"over {MAX_TREES} directories, or one in more than {MAX_DEPTH} others")

@@ -43,7 +43,8 @@ def signature_problems(guard: Guard, repository: Repository, commit: str, head: 
     for one in pushed:
         verdict = head if one == commit else signature_of(guard, repository, one)
         if Role.PUSH not in verdict.roles:
-            wrong = f"{verdict.words}, who has not the role push" if verdict.name else verdict.words
+            unfit = verdict.name and not verdict.detail
+            wrong = f"{verdict.words}, who has not the role push" if unfit else verdict.words
             found.append(_problem(one, f"{wrong}; this guard takes commits signed by somebody trusted with push only"))
         if len(found) == _MOST_PROBLEMS:
             break

@@ -118,6 +118,14 @@ class Signatures(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PushBudget:
+    """How many files one push may change, and how much it may bring."""
+
+    files: int = 10_000
+    size_bytes: int = 20 * MIB
+
+
+@dataclass(frozen=True, slots=True)
 class HostSettings:
     """What ``guard.yaml`` says of this host."""
 
@@ -133,6 +141,7 @@ class HostSettings:
     retention: Retention = field(default_factory=Retention)
     mirrors: tuple[MirrorSpec, ...] = ()
     signatures: Signatures = Signatures.NONE
+    push: PushBudget = field(default_factory=PushBudget)
     runtime: RuntimeSettings = field(default_factory=Embedded)
     agents_user: str = ""
     confine: bool = True

@@ -54,16 +54,35 @@ class Former:
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """That a name counts for nothing for the time being, whatever else is right; it need not be a trusted one."""
+
+    name: str
+    reason: str
+    locked_at: str
+
+    @property
+    def words(self) -> str:
+        """The lock as it stands in a sentence: ``locked since …: reason``."""
+        return f"locked since {self.locked_at}" + (f": {self.reason}" if self.reason else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """The trust document. Its version only grows; 0 is the one that was never written."""
 
     version: int = 0
     people: tuple[Person, ...] = ()
     former: tuple[Former, ...] = ()
+    locked: tuple[Lock, ...] = ()
 
     def find(self, name: str) -> Person | None:
         """Return the person of that name."""
         return next((p for p in self.people if p.name == name), None)
+
+    def lock_of(self, name: str) -> Lock | None:
+        """Return the lock on a name."""
+        return next((lock for lock in self.locked if lock.name == name), None)
 
     def owner(self, fingerprint: str) -> Person | None:
         """Return the person whose key this is."""

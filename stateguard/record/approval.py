@@ -32,7 +32,7 @@ class Approvals:
         """Return whose key this is, who may approve baselines: asked before anybody types a passphrase.
 
         Raises:
-            TrustError: it is nobody's, or that person has not the role.
+            TrustError: it is nobody's, or that person is locked or has not the role.
         """
         return _may_sign(self._people.trust(), fingerprint)
 
@@ -87,6 +87,10 @@ def _may_sign(trust: Trust, fingerprint: str) -> Person:
     if person is None:
         message = f"the key {fingerprint} is trusted as nobody's"
         raise TrustError(message, next_step="stateguard trust add NAME --ssh KEY.pub (or --gpg KEY) --role baseline")
+    lock = trust.lock_of(person.name)
+    if lock is not None:
+        message = f"{person.name} is {lock.words}"
+        raise TrustError(message, next_step=f"stateguard trust unlock {person.name}, if that is over")
     if Role.BASELINE not in person.roles:
         message = f"{person.name} has not the role baseline"
         roles = " ".join(f"--role {role}" for role in (*person.roles, Role.BASELINE))

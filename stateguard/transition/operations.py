@@ -164,7 +164,7 @@ class Operations:
             reason=operation.reason,
             incident=operation.incident,
             stages=stage_reports(self.books.journal.entries(operation.id)),
-            detail={"message": detail, **_effects(plan), **(more or {})},
+            detail={"message": detail, **_effects(plan), **_emergency(operation), **(more or {})},
         )
         self.books.audit.append([operation_entry(record.as_json()), *extra])
         self.books.journal.close(operation.id, str(outcome), record.as_json())
@@ -187,6 +187,11 @@ class Operations:
 def _interrupted(operation: int) -> StorageError:
     message = f"operation {operation} was interrupted: its journal cannot be written"
     return StorageError(message, changed="a part of it", next_step="check the disk, then: stateguard recover")
+
+
+def _emergency(operation: Operation) -> dict[str, Any]:
+    """Return the emergency that an operation was, for whoever reviews it."""
+    return {key: operation.request[key] for key in ("emergency",) if key in operation.request}
 
 
 def _effects(plan: Plan | None) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from pathlib import Path
 from stateguard.config.trust import TRUST_FILE, load_trust, trust_document
 from stateguard.errors import NotFoundError, RefusedError, StorageError, TrustError, UsageProblemError
 from stateguard.host import files
-from stateguard.model.trust import GPG, Former, Key, Person, Role, Trust, is_person_name
+from stateguard.model.trust import GPG, Former, Key, Lock, Person, Role, Trust, is_person_name
 from stateguard.trust.gpg import read_key
 from stateguard.trust.keys import ALLOWED_SIGNERS, guard_lines, load_pinned
 from stateguard.trust.public import parse_public
 
 _ARMORED = re.compile(r"([0-9A-F]{40})\.asc")
+_LONGEST_REASON = 300
 _PRIVATE = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
@@ -57,7 +58,10 @@ def save(folder: Path, trust: Trust) -> None:
         lines = guard_lines(folder)
         files.replace(folder / TRUST_FILE, trust_document(trust).encode(), 0o644)
         people = [
-            f'{p.name} namespaces="git,stateguard" {k.public}' for p in trust.people for k in p.keys if k.kind != GPG
+            f'{p.name} namespaces="git,stateguard" {k.public}'
+            for p in trust.people
+            for k in p.keys
+            if k.kind != GPG and trust.lock_of(p.name) is None
         ]
         files.replace(folder / ALLOWED_SIGNERS, "\n".join([*lines, *people, ""]).encode(), 0o644)
     except OSError as error:
@@ -135,7 +139,7 @@ def added(trust: Trust, folder: Path, name: str, key: Key | None, roles: Sequenc
     people = [after if p.name == name else p for p in trust.people] + ([] if known else [after])
     fingerprint = key.fingerprint if key else None
     former = tuple(f for f in trust.former if f.key.fingerprint != fingerprint)
-    return Trust(trust.version + 1, tuple(people), former)
+    return replace(trust, version=trust.version + 1, people=tuple(people), former=former)
 
 
 def _check_owner(trust: Trust, folder: Path, name: str, key: Key) -> None:
@@ -164,7 +168,39 @@ def removed(trust: Trust, name: str, fingerprint: str | None, at: str) -> Trust:
     left = replace(known, keys=tuple(k for k in known.keys if k not in gone))
     people = tuple(left if p.name == name else p for p in trust.people if p.name != name or left.keys)
     former = (*trust.former, *(Former(name, k, at) for k in gone))
-    return Trust(trust.version + 1, people, former)
+    return replace(trust, version=trust.version + 1, people=people, former=former)
+
+
+def locked(trust: Trust, name: str, reason: str, at: str) -> Trust:
+    """Return the trust with a name locked; it need not be a trusted person's. A second time, the reason is replaced.
+
+    Raises:
+        UsageProblemError: the name cannot name a person, or the reason is too long.
+    """
+    if not is_person_name(name):
+        message = f"{name!r} cannot name a person"
+        raise UsageProblemError(message, next_step="give a name of trust list, or of a user who pushes")
+    said = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
+    if len(said) > _LONGEST_REASON:
+        raise UsageProblemError(f"the reason has {len(said)} characters", next_step=f"use at most {_LONGEST_REASON}")
+    known = trust.lock_of(name)
+    lock = Lock(name, said or (known.reason if known else ""), known.locked_at if known else at)
+    if lock == known:
+        return trust
+    return replace(trust, version=trust.version + 1, locked=(*(x for x in trust.locked if x != known), lock))
+
+
+def unlocked(trust: Trust, name: str) -> Trust:
+    """Return the trust with a name locked no longer.
+
+    Raises:
+        NotFoundError: it is not locked.
+    """
+    known = trust.lock_of(name)
+    if known is None:
+        message = f"{name} is not locked"
+        raise NotFoundError(message, next_step="see: stateguard trust list")
+    return replace(trust, version=trust.version + 1, locked=tuple(x for x in trust.locked if x != known))
 
 
 def _told(line: str) -> tuple[str, str]:

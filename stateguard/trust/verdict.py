@@ -31,7 +31,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whose signature it is. ``name`` and ``roles`` are a known person's; ``detail`` says why it is unknown or bad."""
+    """Whose signature it is. ``name`` and ``roles`` are a known person's; ``detail`` says why it is unknown or bad.
+
+    A locked person is known and has no roles; ``detail`` is since when and why.
+    """
 
     standing: Standing
     name: str = ""
@@ -43,7 +46,7 @@ class Verdict:
     def words(self) -> str:
         """The verdict as it stands in a sentence, such as ``signed by alice``."""
         if self.standing is Standing.KNOWN:
-            return f"signed by {self.name}"
+            return f"signed by {self.name}" + (f", who is {self.detail}" if self.detail else "")
         if self.standing is Standing.UNSIGNED:
             return "unsigned"
         return self.detail
@@ -136,6 +139,9 @@ def _of_gpg(content: bytes, text: str, trust: Trust, gpg: GpgVerify) -> Verdict:
 
 def _known(trust: Trust, fingerprint: str) -> Verdict:
     owner = trust.owner(fingerprint)
+    lock = trust.lock_of(owner.name) if owner else None
+    if owner is not None and lock is not None:
+        return Verdict(Standing.KNOWN, owner.name, fingerprint, lock.words)
     if owner is not None:
         return Verdict(Standing.KNOWN, owner.name, fingerprint, roles=owner.roles)
     was = trust.former_owner(fingerprint)

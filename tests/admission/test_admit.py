@@ -37,6 +37,13 @@ def test_only_what_differs_has_changed() -> None:
     assert verdict.changed == ("agents/a/prompt.md", "config/free.yaml", "notes")
 
 
+def test_what_takes_too_long_is_refused() -> None:
+    calls = iter([False, True])
+    verdict = judge(tree(), None, POLICY, late=lambda: next(calls))
+    assert (codes(verdict), verdict.system) == ({("", "budget")}, None)
+    assert judge(tree(), None, POLICY, late=lambda: False).admitted
+
+
 def test_a_mode_is_a_change() -> None:
     objects = Objects()
     raw = {b"bin/a.py": (0o100755, objects.put(FILES["bin/a.py"]))}

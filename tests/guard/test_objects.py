@@ -168,7 +168,7 @@ def test_only_what_changed_is_looked_at(pushed: Pushed) -> None:
         shown.append((kind, title))
         return True
 
-    Search(pushed.both, (), pushed.before, look).through(same)
+    Search(pushed.both, (), pushed.before, look=look).through(same)
     first, second = (f"commit {one[:10]}" for one in (commit, same))
     directories = [(TREE, f"directory {path} ({first})") for path in ("/", "03/", "03/07/")]
     assert shown == [(COMMIT, first), *directories, (COMMIT, second)]
@@ -181,7 +181,7 @@ def test_a_submodule_that_becomes_a_directory_is_looked_at(pushed: Pushed) -> No
         pushed.new.write(ObjectType.TREE, mode + b" d\0" + bytes.fromhex(hostile)) for mode in (b"160000", b"40000")
     ]
     forms = Forms()
-    Search(pushed.both, (), pushed.before, forms.fits).through(pushed.commit(rows[1], pushed.commit(rows[0])))
+    Search(pushed.both, (), pushed.before, look=forms.fits).through(pushed.commit(rows[1], pushed.commit(rows[0])))
     (problem,) = forms.problems
     assert (problem.code, problem.path.split(" (")[0]) == ("object", "directory d/")
 
@@ -213,7 +213,7 @@ def test_bad_bytes_are_told_or_cannot_be_read(pushed: Pushed, kind: int, draws: 
     content = draws.draw(mangled(ANY[kind]))
     made = pushed.new.write(ObjectType(kind), content)
     forms = Forms()
-    search = Search(pushed.both, (), pushed.before, forms.fits)
+    search = Search(pushed.both, (), pushed.before, look=forms.fits)
     try:
         search.through(pushed.commit(made) if kind == TREE else made)
     except StorageError:
@@ -223,5 +223,7 @@ def test_bad_bytes_are_told_or_cannot_be_read(pushed: Pushed, kind: int, draws: 
 
 def test_the_empty_tree_need_not_be_there(pushed: Pushed) -> None:
     forms = Forms()
-    Search(pushed.both, (), pushed.before, forms.fits).through(pushed.commit(trees.tree_id_of(serialised_rows([]))))
+    Search(pushed.both, (), pushed.before, look=forms.fits).through(
+        pushed.commit(trees.tree_id_of(serialised_rows([])))
+    )
     assert forms.problems == []

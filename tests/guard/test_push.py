@@ -160,7 +160,7 @@ def test_a_reason_is_kept_in_history(tiny: Driver) -> None:
     assert tiny.newest(kind="apply")["reason"] == "because of the season"
 
 
-@pytest.mark.parametrize("option", ["wait=sometimes", "waits=none", "emergency=fire"])
+@pytest.mark.parametrize("option", ["wait=sometimes", "waits=none", "emergency", "emergency= "])
 def test_a_push_option_that_nobody_acts_on_is_refused(tiny: Driver, option: str) -> None:
     tiny.edit(ALPHA, GOOD + "# option\n")
     tiny.commit("Change")

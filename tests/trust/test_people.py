@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from gpghome import GpgHome, gpg_home
 from stateguard.config.problem import InvalidDocument
 from stateguard.errors import NotFoundError, RefusedError, StateguardError, TrustError, UsageProblemError
-from stateguard.model.trust import GPG, Key, Role, Trust, is_person_name
+from stateguard.model.trust import GPG, Key, Lock, Role, Trust, is_person_name
 from stateguard.trust import people
 from stateguard.trust.keys import create_guard_key, load_pinned
 from stateguard.trust.ssh import SigningKey
@@ -123,11 +123,48 @@ class TestRemove:
                 people.removed(with_ann(folder), name, fingerprint, LATER)
 
 
+class TestLock:
+    def test_a_lock_outlives_the_keys(self, folder: Path) -> None:
+        locked = people.locked(with_ann(folder), "ann", "laptop  stolen\n", AT)
+        assert (locked.version, locked.lock_of("ann")) == (2, Lock("ann", "laptop stolen", AT))
+        back = people.added(people.removed(locked, "ann", None, LATER), folder, "ann", ANN, None)
+        assert back.lock_of("ann") == locked.lock_of("ann")
+        assert people.unlocked(back, "ann").locked == ()
+
+    def test_a_second_time_the_reason_is_another(self) -> None:
+        once = people.locked(Trust(), "ann", "", AT)
+        assert once.lock_of("ann").words == f"locked since {AT}"  # type: ignore[union-attr]
+        assert people.locked(once, "ann", "", LATER) is once
+        twice = people.locked(once, "ann", "stolen", LATER)
+        assert (twice.version, twice.locked) == (2, (Lock("ann", "stolen", AT),))
+        assert people.locked(twice, "ann", "", LATER) is twice
+        assert twice.lock_of("ann").words == f"locked since {AT}: stolen"  # type: ignore[union-attr]
+
+    def test_whoever_cannot_be(self) -> None:
+        for name, reason in (("guard", ""), ("a b", ""), ("", ""), ("ann", "x" * 301)):
+            with pytest.raises(UsageProblemError):
+                people.locked(Trust(), name, reason, AT)
+        with pytest.raises(NotFoundError, match="is not locked"):
+            people.unlocked(Trust(), "ann")
+
+    def test_a_document_without_locks_is_as_it_was(self, folder: Path) -> None:
+        trust = with_ann(folder)
+        people.save(folder, trust)
+        assert "locked" not in (folder / "trust.yaml").read_text()
+        for reason in ('a "quote" and an é', "gone \N{FIRE}", "back\\slash: #1", "nobody's"):
+            people.save(folder, people.locked(trust, "bob", reason, AT))
+            assert people.load(folder).locked == (Lock("bob", reason, AT),)
+        people.save(folder, people.locked(trust, "bob", "\udc80 \x00\u2028\ufeff.", AT))
+        assert people.load(folder).locked == (Lock("bob", ".", AT),)
+
+
 _names = st.sampled_from(["ann", "bob", "cyd"])
 _roles = st.none() | st.lists(st.sampled_from(list(Role)), max_size=3)
 _steps = st.lists(
     st.tuples(st.just("add"), _names, st.sampled_from([*KEYS, None]), _roles)
-    | st.tuples(st.just("remove"), _names, st.sampled_from([*(k.fingerprint for k in KEYS), None]), st.none()),
+    | st.tuples(st.just("remove"), _names, st.sampled_from([*(k.fingerprint for k in KEYS), None]), st.none())
+    | st.tuples(st.just("lock"), _names, st.text(max_size=9), st.none())
+    | st.tuples(st.just("unlock"), _names, st.none(), st.none()),
     max_size=8,
 )
 
@@ -143,6 +180,10 @@ def test_whatever_is_changed_is_written_and_read_back(
         try:
             if action == "add":
                 after = people.added(trust, folder, name, what, roles)  # type: ignore[arg-type]
+            elif action == "lock":
+                after = people.locked(trust, name, what, AT)  # type: ignore[arg-type]
+            elif action == "unlock":
+                after = people.unlocked(trust, name)
             else:
                 after = people.removed(trust, name, what, LATER)  # type: ignore[arg-type]
         except StateguardError:
@@ -157,7 +198,8 @@ def test_whatever_is_changed_is_written_and_read_back(
     assert people.load(folder) == trust
     assert load_pinned(folder) == pinned
     signers = (folder / "allowed_signers").read_text() if trust.version else ""
-    assert all((key.public in signers) == (key.fingerprint in fingerprints) for key in KEYS)
+    counting = [k.fingerprint for p in trust.people for k in p.keys if trust.lock_of(p.name) is None]
+    assert all((key.public in signers) == (key.fingerprint in counting) for key in KEYS)
 
 
 _ANN = "{name: ann, keys: [{ssh: ANN, added_at: '2026-07-01'}]}"
@@ -211,6 +253,8 @@ class TestFiles:
             ("people: [{name: ann, roles: [king], keys: [{ssh: ANN, added_at: '2026-07-01'}]}]", "push, baseline"),
             (f"people:\n- {_ANN}\n- {_ANN.replace('ann', 'bob')}\n", "is ann's already"),
             (f"people:\n- {_ANN}\n- {_ANN.replace('ANN', 'BOB')}\n", "named twice"),
+            ("people: []\nlocked:\n" + "- {name: ann, locked_at: '2026-07-01'}\n" * 2, "named twice"),
+            ("people: []\nlocked: [{name: ann}]", "locked_at is missing"),
         ],
     )  # fmt: skip
     def test_a_document_that_does_not_hold(self, tmp_path: Path, text: str, problem: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gpghome import GpgHome, gpg_home
 from stateguard.errors import TrustError
-from stateguard.model.trust import Key, Person, Trust
+from stateguard.model.trust import Key, Person, Role, Trust
 from stateguard.trust import gpg, people
 from stateguard.trust.armor import PGP_SIGNATURE, SSH_SIGNATURE, armored
 from stateguard.trust.gpgstatus import Sighting
@@ -68,6 +68,16 @@ class TestJudge:
         eve = person.make("eve")
         found = judge(CONTENT, person.sign(eve, CONTENT), trust, verify)
         assert (found.standing, found.words) == (Standing.UNKNOWN, f"signed by an unknown key ({eve})")
+
+    def test_somebody_who_is_locked(self, trust: Trust, verify: GpgVerify, person: GpgHome, bob: Key) -> None:
+        roles = replace(trust, people=tuple(replace(p, roles=tuple(Role)) for p in trust.people))
+        after = people.locked(people.locked(roles, "ann", "stolen", AT), "bob", "", AT)
+        found = judge(CONTENT, ANN.sign(CONTENT), after, missing)
+        assert (found.standing, found.name, found.roles) == (Standing.KNOWN, "ann", ())
+        assert found.words == f"signed by ann, who is locked since {AT}: stolen"
+        found = judge(CONTENT, person.sign(bob.fingerprint, CONTENT), after, verify)
+        assert (found.words, found.roles) == (f"signed by bob, who is locked since {AT}", ())
+        assert judge(CONTENT, ANN.sign(CONTENT), people.unlocked(after, "ann"), missing).roles == tuple(Role)
 
     def test_a_key_that_was_removed(self, trust: Trust) -> None:
         after = people.removed(trust, "ann", None, AT)

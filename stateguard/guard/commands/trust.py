@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from stateguard.errors import UsageProblemError
+from stateguard.admission.secrets.scan import blanked
+from stateguard.errors import RefusedError, UsageProblemError
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, actor
 from stateguard.host.clock import now_text
+from stateguard.model.identity import person
 from stateguard.model.trust import Key, Role, Trust
 from stateguard.trust.keys import PRINCIPAL, load_pinned
-from stateguard.trust.people import added, gpg_key, removed, ssh_key
+from stateguard.trust.people import added, gpg_key, locked, removed, ssh_key, unlocked
 
 
 def _trust_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -39,6 +41,29 @@ def _trust_remove(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str,
     after = removed(before, name, None if fingerprint is None else str(fingerprint), now_text())
     body = {"action": "remove", "name": name, "key": fingerprint}
     guard.people.change(before, after, actor(parameters), body)
+    say(f"trust version {after.version}")
+    return _document(desk, after)
+
+
+def _trust_lock(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard, name = desk.guard, str(parameters["person"])
+    before = guard.people.trust()
+    after = locked(before, name, blanked(str(parameters.get("reason") or "")), now_text())
+    lock = after.lock_of(name)
+    body = {"action": "lock", "name": name, "reason": lock.reason if lock else ""}
+    guard.people.change(before, after, actor(parameters), body)
+    say("nothing to change" if after == before else f"trust version {after.version}")
+    return _document(desk, after)
+
+
+def _trust_unlock(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard, name, forced = desk.guard, str(parameters["person"]), bool(parameters.get("force"))
+    before = guard.people.trust()
+    after = unlocked(before, name)
+    if actor(parameters) == person(name) and not forced:
+        message = f"you are {name}, and nobody ends their own lock"
+        raise RefusedError(message, next_step=f"ask somebody else, or: stateguard trust unlock {name} --force")
+    guard.people.change(before, after, actor(parameters), {"action": "unlock", "name": name, "forced": forced})
     say(f"trust version {after.version}")
     return _document(desk, after)
 
@@ -84,6 +109,7 @@ def _document(desk: Desk, trust: Trust) -> dict[str, Any]:
             {"name": p.name, "roles": [str(r) for r in p.roles], "keys": [_key(k) for k in p.keys]}
             for p in trust.people
         ],
+        "locked": [{"name": x.name, "reason": x.reason, "since": x.locked_at} for x in trust.locked],
         "former": [{"name": f.name, **_key(f.key), "removed_at": f.removed_at} for f in trust.former],
     }
 
@@ -96,4 +122,6 @@ COMMANDS: dict[str, Command] = {
     "trust-list": Command(_trust_list),
     "trust-add": Command(_trust_add, writes=True),
     "trust-remove": Command(_trust_remove, writes=True),
+    "trust-lock": Command(_trust_lock, writes=True),
+    "trust-unlock": Command(_trust_unlock, writes=True),
 }

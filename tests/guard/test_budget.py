@@ -1,0 +1,155 @@
+"""What one push may change and bring: counted before it is read, in all of its commits, and not what was there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pygit2.enums import ObjectType
+
+from driving import Driver, git, sh
+from stateguard.guard.budget import Deadline, Spending, changed_problems
+from stateguard.guard.secrets import Search
+from stateguard.model.policy import PushBudget
+from stateguard.model.tree import REGULAR, Entry
+from stateguard.state import trees
+from stateguard.state.commits import raw_commit
+from stateguard.state.repository import Repository
+from tiny import write_tiny
+
+FILES, SIZE = 4, 64 * 1024
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """Make a home with a small budget; what ``init`` takes is more than that."""
+    root = tmp_path_factory.mktemp("budget")
+    source = write_tiny(root / "source")
+    for number in range(3 * FILES):
+        (source / f"notes{number}.md").write_text(f"{number}\n")
+    (source / "large.bin").write_bytes(bytes(2 * SIZE))
+    driver = Driver(root, source).init("--no-baseline")
+    settings = driver.home / "guard.yaml"
+    settings.write_text(settings.read_text() + f"push: {{max_files: {FILES}, max_size: {SIZE // 1024}KiB}}\n")
+    try:
+        yield driver.start()
+    finally:
+        driver.close()
+
+
+@pytest.fixture
+def driver(home: Driver) -> Driver:
+    home.settled()
+    home.sync()
+    return home
+
+
+def write(driver: Driver, files: int, size: int, name: str) -> None:
+    for number in range(files):
+        driver.edit(f"etc/{name}{number}", f"{name}{number}".ljust(size, "."))
+    driver.commit(f"Add {name}")
+
+
+def refused(driver: Driver, says: str, ref: str = "HEAD:main") -> None:
+    refs = driver.refs()
+    done = driver.push(ref=ref)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert f"at most {FILES} files and 64.0 KiB come in by one push; push it in parts" in done.stderr
+    assert driver.refs() == refs
+    last = driver.ask("audit", "log")["entries"][0]
+    assert (last["kind"], last["body"]["problems"][0]["code"]) == ("refusal", "budget")
+
+
+def test_as_much_as_the_budget_comes_in_and_one_more_does_not(driver: Driver) -> None:
+    write(driver, FILES, SIZE // FILES, "fits")
+    assert driver.push().returncode == 0
+    write(driver, FILES + 1, 8, "many")
+    refused(driver, "this push brings 5 new files with 40 B, ")
+    driver.sync()
+    write(driver, FILES, SIZE // FILES + 1, "much")
+    refused(driver, "this push brings 4 new files with 64.0 KiB, ")
+    refused(driver, "this push brings 4 new files with 64.0 KiB, ", "HEAD:refs/heads/topic")
+
+
+def test_what_a_later_commit_removes_counts(driver: Driver) -> None:
+    write(driver, FILES + 1, 8, "passing")
+    sh("git", "rm", "-q", "-r", "etc", cwd=driver.work, check=False)
+    sh("git", "commit", "-q", "-m", "Take it out again", cwd=driver.work)
+    refused(driver, "this push brings 5 new files")
+
+
+def test_parts_come_in_on_a_branch_and_not_all_at_once_on_main(driver: Driver) -> None:
+    for part in ("one", "two"):
+        write(driver, FILES, 8, part)
+        assert driver.push(ref="HEAD:refs/heads/parts").returncode == 0
+    refused(driver, "this push changes 8 files of main, ")
+
+
+def test_bytes_that_were_there_do_not_count(driver: Driver) -> None:
+    large = (driver.work / "large.bin").read_bytes()
+    (driver.work / "etc").mkdir(exist_ok=True)
+    (driver.work / "etc" / "copy.bin").write_bytes(large)
+    driver.commit("Copy what is there")
+    done = driver.push()
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_removed_is_a_change_too(driver: Driver) -> None:
+    git(driver.work, "rm", "-q", "notes0.md", "notes1.md", "notes2.md", "notes3.md", "notes4.md")
+    driver.commit("Remove")
+    refused(driver, "this push changes 5 files of main, ")
+
+
+def test_a_person_on_the_host_may_apply_more(driver: Driver) -> None:
+    """Going to a commit that a person names, and taking in what lies in the live directory, is no push."""
+    before = driver.main
+    for name in ("notes6.md", "notes7.md", "notes8.md", "notes9.md", "notes10.md"):
+        (driver.live / name).write_text("edited\n")
+    driver.must("adopt")
+    driver.must("apply", before)
+    assert git(driver.repository, "rev-parse", "main^{tree}") == git(
+        driver.repository, "rev-parse", f"{before}^{{tree}}"
+    )
+
+
+def test_the_hook_holds_to_it_while_no_guard_runs(driver: Driver) -> None:
+    driver.stop()
+    try:
+        write(driver, FILES + 1, 8, "alone")
+        assert "this push brings 5 new files" in driver.push().stderr
+    finally:
+        driver.start()
+
+
+def test_the_shipped_budget() -> None:
+    shipped = PushBudget()
+    assert changed_problems(10_000, shipped) == []
+    assert (
+        "changes 10001 files of main, at most 10000 files and 20.0 MiB" in changed_problems(10_001, shipped)[0].message
+    )
+    spending = Spending(shipped)
+    assert spending.add(20 * 1024 * 1024)
+    assert spending.problem() is None
+    assert not spending.add(1)
+
+
+def test_nothing_over_the_budget_is_read_and_time_ends(tmp_path: Path) -> None:
+    repository = Repository.create(tmp_path / "repo.git", served=False)
+    key = "gh" + "p_" + "9aK3mQ7zT1wX5bV8nC2dF6gH4jL0pR9sY7uE"
+    blob = Entry(REGULAR, repository.write(ObjectType.BLOB, f"github: {key}\n".encode()))
+    commit = repository.write(ObjectType.COMMIT, raw_commit(trees.build(repository, {"a": blob}), [], "Add\n", 0.0))
+    for budget, waived, found in (
+        (PushBudget(), False, ["secret"]),
+        (PushBudget(1, 3), False, []),
+        (PushBudget(1, 3), True, ["secret"]),
+    ):
+        search = Search(repository, (), None, Spending(budget, waived=waived))
+        search.through(commit)
+        assert (search.over is None) == (budget == PushBudget())
+        assert [p.code for p in search.problems] == found
+    late = Search(repository, (), None, deadline=Deadline(0.0))
+    late.through(commit)
+    assert [p.code for p in late.problems] == ["budget"]
+    assert "more than 0 s" in late.problems[0].message
