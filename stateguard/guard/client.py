@@ -52,6 +52,10 @@ def stream(
         except TimeoutError as error:
             message = f"the guard was silent for {silence_seconds:.0f} s"
             raise NetworkError(message, changed="unknown", next_step="see: stateguard doctor") from error
+        except (ConnectionResetError, BrokenPipeError) as error:
+            message = "the guard hung up: it ends, or takes this process for one of an agent's"
+            hint = "agents may not command it, nor programs under no-new-privileges; else try again"
+            raise NetworkError(message, changed="unknown", next_step=hint) from error
 
 
 def _conversation(connection: socket.socket, request: bytes) -> Iterator[dict[str, Any]]:

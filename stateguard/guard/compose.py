@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from stateguard.guard.settings import Settings
 from stateguard.host.database import Database
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
-from stateguard.host.sandbox import Sandbox, choose
+from stateguard.host.sandbox import Sandbox, choose, within
 from stateguard.host.space import Relief
+from stateguard.host.walk import keep_apart
 from stateguard.live.scan import Scanner
 from stateguard.live.tracked import Tracked
 from stateguard.mirror.store import MirrorStore
@@ -248,7 +250,9 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
 def _running(
     home: Home, live: Path, identity: str, settings: HostSettings, wake: threading.Event
 ) -> tuple[Sandbox, GuardRuntime, Prober]:
-    """Return what starts programs that a push chose, and who uses it: agents and probes."""
+    """Return what starts programs that a push chose, kept from the home, and who uses it: agents and probes."""
+    outside = os.path.realpath(home.root) if home.inside(live) else ""
+    keep_apart(live, home.root, within(home.root, live) or outside)
     sandbox = choose(home.root, live, settings.agents_user, confine=settings.confine)
     runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set(), sandbox)
     return sandbox, runtime, Prober(live, lambda _: wake.set(), sandbox=sandbox)

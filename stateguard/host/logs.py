@@ -45,6 +45,6 @@ def warn(event: str, **fields: object) -> None:
     LOGGER.warning(event, extra={"fields": fields})
 
 
-def failure(event: str, **fields: object) -> None:
-    """Log the exception that is being handled, with its trace."""
-    LOGGER.error(event, extra={"fields": fields}, exc_info=sys.exc_info())
+def failure(event: str, error: BaseException | None = None, **fields: object) -> None:
+    """Log an exception, else the one that is being handled, with its trace."""
+    LOGGER.error(event, extra={"fields": fields}, exc_info=error or sys.exc_info())

@@ -6,6 +6,7 @@ import errno
 import os
 import pwd
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,11 +96,13 @@ class Confined:
     """Starts programs that can reach nothing below a directory, but what lies there and is shown to them.
 
     Nor can they, beside the directories that lead there, make new names: of those they reach what is there when they
-    start.
+    start. What is ``read`` they can read and execute only. All paths are as they are without links, and were
+    worked out before anybody was started who might make links of them.
     """
 
-    hidden: Path
-    shown: tuple[Path, ...] = ()
+    hidden: str
+    shown: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
     keeps_out: bool = field(default=True)
 
     @property
@@ -115,10 +118,12 @@ class Confined:
         """
         begun: list[subprocess.Popen[bytes]] = []
         failed: list[Exception] = []
+        # /dev/stdout is the log once more, and that lies in the home.
+        written = {one for one in (start.stdout, start.stderr) if isinstance(one, int) and one >= 0}
 
         def begin() -> None:
             try:
-                landlock.confine(beside(self.hidden, self.shown))
+                landlock.confine((*beside(self.hidden, self.read), *self.shown), self.read, written)
                 begun.append(_begin(start, start.environment))
             except Exception as error:  # noqa: BLE001 - raised again below, where somebody waits for it
                 failed.append(error)
@@ -134,25 +139,47 @@ class Confined:
         return begun[0]
 
 
-def beside(hidden: Path, shown: Sequence[Path]) -> Iterator[str]:
-    """Yield what there is beside a directory and the directories above it, and what lies in it and is shown.
+def beside(hidden: str, but: Sequence[str] = ()) -> Iterator[str]:
+    """Yield what there is beside a directory, beside those above it, and beside some others; those left out.
 
-    Raises:
-        OSError: a directory above it cannot be read.
+    A directory that may not be listed is left out with all that lies in it, and so is what is another name of the
+    hidden one or of one above it, such as a second mount.
     """
-    above, *parts = Path(os.path.realpath(hidden)).parts
-    for part in parts:
-        with os.scandir(above) as found:
-            yield from (entry.path for entry in found if entry.name != part)
-        above = os.path.join(above, part)
-    inside = (os.path.realpath(path) for path in shown)
-    yield from (path for path in inside if path.startswith(above + "/"))
+    above = [hidden, *map(str, Path(hidden).parents)]
+    same = {(found.st_dev, found.st_ino) for found in map(os.stat, above)}
+    yield from _beside("/", [hidden, *(path for path in but if not _is_in(hidden, path))], same)
+
+
+def _beside(directory: str, left_out: Sequence[str], same: set[tuple[int, int]]) -> Iterator[str]:
+    try:
+        with os.scandir(directory) as found:
+            entries = list(found)
+    except PermissionError:
+        return
+    for entry in entries:
+        mine = [path for path in left_out if _is_in(path, entry.path)]
+        if not mine and not (entry.is_dir(follow_symlinks=False) and _identity(entry) in same):
+            yield entry.path
+        elif mine and entry.path not in mine:
+            yield from _beside(entry.path, mine, same)
+
+
+def _identity(entry: os.DirEntry[str]) -> tuple[int, int]:
+    try:
+        found = os.stat(entry.path, follow_symlinks=False)
+    except OSError:  # nobody can reach it
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+def _is_in(path: str, directory: str) -> bool:
+    return f"{path}/".startswith(f"{directory.rstrip('/')}/")
 
 
 def choose(hidden: Path, live: Path, user: str, *, confine: bool) -> Sandbox:
     """Return how programs are started that a push chose: they are to be kept from what lies in ``hidden``.
 
-    ``live`` is theirs in any case.
+    ``live`` is theirs in any case. The code of the guard is theirs to read, unless it is root, who owns all code.
     """
     if user and os.geteuid() == 0:
         return AsUser(user)
@@ -160,11 +187,29 @@ def choose(hidden: Path, live: Path, user: str, *, confine: bool) -> Sandbox:
         return Unconfined(f"only root can start agents as {user}")
     if not confine:
         return Unconfined("guard.yaml says confine: false")
-    if landlock.version() == 0:
-        return Unconfined("this kernel has no Landlock")
-    if f"{os.path.realpath(hidden)}/".startswith(f"{os.path.realpath(live)}/"):
+    if landlock.version() < landlock.MOVES_SINCE:
+        return Unconfined(
+            "this kernel has no Landlock" + (" by which files can be moved" if landlock.version() else "")
+        )
+    home, place = os.path.realpath(hidden), os.path.realpath(live)
+    if _is_in(home, place):
         return Unconfined("the guard home lies in the live directory")
-    return Confined(hidden, (live,))
+    own = within(hidden, live)
+    code = {os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, Path(__file__).parents[1])}
+    mine = sorted(path for path in code if os.access(path, os.W_OK) and not _is_in(home, path))
+    if os.geteuid() == 0:
+        mine = []
+    return Confined(home, (own,) if own else (() if _is_in(place, home) else (place,)), tuple(mine))
+
+
+def within(home: Path, live: Path) -> str:
+    """Return where the live directory lies in a home, if it was put there; nothing if only a link leads there."""
+    real, path = os.path.realpath(home), os.path.abspath(live)
+    for root in (real, os.path.abspath(home)):
+        inside = real + path[len(root) :]
+        if path.startswith(root + "/") and os.path.realpath(inside) == inside:
+            return inside
+    return ""
 
 
 def _begin(

@@ -37,9 +37,31 @@ def open_root(path: Path) -> Iterator[int]:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        _require_apart(path, descriptor)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+_apart: dict[str, tuple[str, str]] = {}
+
+
+def keep_apart(root: Path, hidden: Path, own: str) -> None:
+    """From now on do not open a root that leads into a directory, or above it: somebody may have made a link of it.
+
+    ``own`` is where it lies in there, if it was put there, or the directory itself, if that was put into the root.
+    """
+    _apart[os.fspath(root)] = (os.path.realpath(hidden), own)
+
+
+def _require_apart(path: Path, descriptor: int) -> None:
+    hidden, own = _apart.get(os.fspath(path), ("", ""))
+    if not hidden or own == hidden:
+        return
+    place = os.readlink(f"/proc/self/fd/{descriptor}").rstrip("/") + "/"
+    inside = place.startswith(hidden + "/") and not (own and place.startswith(own + "/"))
+    if inside or f"{hidden}/".startswith(place):
+        raise OSError(errno.EXDEV, "it leads to the guard home", os.fspath(path))
 
 
 @contextlib.contextmanager

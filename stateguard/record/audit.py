@@ -33,6 +33,7 @@ _TABLE = "CREATE TABLE IF NOT EXISTS audit_head (one INTEGER PRIMARY KEY CHECK (
 _LOST = "CREATE TABLE IF NOT EXISTS audit_lost (commit_id TEXT PRIMARY KEY, noticed_at TEXT NOT NULL)"
 _COMMIT = 1
 _PARENT = re.compile(rb"^parent ([0-9a-f]{40})$", re.MULTILINE)
+_IN_PLACE = re.compile(rb"tree [0-9a-f]{40}\n(?:parent [0-9a-f]{40}\n)*author [^\n]*\ncommitter [^\n]*\n(?:gpgsig |\n)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,8 @@ def _commits(repository: Repository, head: str | None, problems: list[str]) -> l
                 break
             commits.append((current, content))
             parents = _PARENT.findall(content.partition(b"\n\n")[0])
+            if not _IN_PLACE.match(content):
+                problems.append(f"{current}: its headers are not in their places")
             if len(parents) > 1:
                 problems.append(f"{current}: it has {len(parents)} parents where the chain has one")
             current = parents[0].decode() if parents else None

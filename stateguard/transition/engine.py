@@ -101,27 +101,29 @@ class Engine:
 
     def _step(self, operation: Operation, plan: Plan, step: Step) -> Ran:
         began = boot_seconds()
-        try:
-            try:
-                detail = self._once(operation, plan, step)
-            except (StateguardError, OSError) as error:
-                if not _tries_again(plan, step, error):
-                    raise
-                self._footing.take(urgent=plan.kind is Kind.ROLLBACK or step.direction is Direction.BACK)
-                detail = self._once(operation, plan, step)
-        except (StateguardError, OSError) as error:
-            health = isinstance(error, StageError) and error.health and not plan.turns
-            if not isinstance(error, StageError):
-                failure("a step failed", operation=operation.id, step=str(step.name))
-            return Ran(step, StepState.FAILED, boot_seconds() - began, str(error), health)
-        return Ran(step, StepState.DONE, boot_seconds() - began, detail)
+        detail, failed = self._once(operation, plan, step)
+        if failed is not None and _tries_again(plan, step, failed):
+            # Where there is nowhere to write, that leaves the engine: the step has not failed, it is to be recovered.
+            self._footing.take(urgent=plan.kind is Kind.ROLLBACK or step.direction is Direction.BACK)
+            detail, failed = self._once(operation, plan, step)
+        spent = boot_seconds() - began
+        if failed is None:
+            return Ran(step, StepState.DONE, spent, detail)
+        health = isinstance(failed, StageError) and failed.health and not plan.turns
+        if not isinstance(failed, StageError):
+            failure("a step failed", failed, operation=operation.id, step=str(step.name))
+        return Ran(step, StepState.FAILED, spent, str(failed), health)
 
-    def _once(self, operation: Operation, plan: Plan, step: Step) -> str:
+    def _once(self, operation: Operation, plan: Plan, step: Step) -> tuple[str, StateguardError | OSError | None]:
+        """Run a step once; returns what it says, and what kept it from its end."""
         if operation.id in self._cancelled and step.direction is Direction.FORWARD:
-            raise StageError("cancelled by a person", health=False)
-        detail = self._runner.run(operation, plan, step)
-        faults.point(f"stage.{step.name}")
-        return detail
+            return "", StageError("cancelled by a person", health=False)
+        try:
+            detail = self._runner.run(operation, plan, step)
+            faults.point(f"stage.{step.name}")
+        except (StateguardError, OSError) as error:
+            return "", error
+        return detail, None
 
 
 def _tries_again(plan: Plan, step: Step, error: Exception) -> bool:

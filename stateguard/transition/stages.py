@@ -10,6 +10,7 @@ from stateguard.agents.runtime import AgentRuntime
 from stateguard.config.sections import PathRules
 from stateguard.errors import StorageError
 from stateguard.host import threads
+from stateguard.host.clock import boot_seconds
 from stateguard.live.ground import bring_back, set_aside
 from stateguard.live.replaced import Replaced, sweep
 from stateguard.live.scan import Scanner
@@ -31,6 +32,7 @@ from stateguard.transition.validate import Watch, watching
 
 _MOST_HELD = 1500
 """The events of so many written paths can wait in the kernel, which keeps some 16,000."""
+_A_MOMENT_SECONDS = 0.05
 _AT_ONCE = 16
 """So many agents are stopped at once at most."""
 
@@ -62,6 +64,8 @@ class Stages:
         """Work with these parts."""
         self._parts = parts
         self._replaced = Replaced()
+        self._seen_first = (0, 0.0)
+        """The operation that wrote last, and when the first of what it wrote was looked at."""
         self._steps: dict[StepName, Callable[[Operation, Plan, Direction], str]] = {
             StepName.STOP: self._stop,
             StepName.CAPTURE: self._capture,
@@ -135,20 +139,27 @@ class Stages:
             self._require_free(w for w in mine if w.path not in {path for path, _ in moved})
             for path, name in moved:
                 set_aside(self._parts.live, path, name)
-            said = self._make_equal(wanted, step)
+            said = self._make_equal(operation.id, wanted, step)
             if step.name is StepName.CONVERSATIONS and not plan.source:
                 self._parts.archive.note("", operation.id)  # seeds: nobody wrote them under anything of ours
             return said
         places = {path for path, _ in moved}
-        said = self._make_equal([(path, entry) for path, entry in wanted if path not in places], step)
+        said = self._make_equal(operation.id, [(p, entry) for p, entry in wanted if p not in places], step)
         left = [name for path, name in moved if not bring_back(self._parts.live, path, name)]
         return f"{said}; {', '.join(left)} could not be moved back" if left else said
 
-    def _make_equal(self, wanted: list[tuple[str, Entry | None]], step: Step) -> str:
+    def _just_seen(self, operation: int) -> bool:
+        """Say whether all that an operation wrote was looked at in this moment, by this process."""
+        mine, at = self._seen_first
+        return mine == operation and boot_seconds() - at < _A_MOMENT_SECONDS
+
+    def _make_equal(self, operation: int, wanted: list[tuple[str, Entry | None]], step: Step) -> str:
         # What a recovery sweeps is named by the plan; it does not name every conversation.
         replaced = self._replaced if step.name is not StepName.CONVERSATIONS else None
         touched = make_equal(self._parts.live, wanted, self._read, self._parts.scanner().rules.captured, replaced)
         self._verify(wanted)
+        if self._seen_first[0] != operation:
+            self._seen_first = (operation, boot_seconds())
         return f"{count(touched, 'file')} written"
 
     def _conversations(self, operation: Operation, plan: Plan, direction: Direction) -> list[tuple[str, Entry | None]]:
@@ -281,7 +292,7 @@ class Stages:
         return f"{count(len(probes), 'channel')} verified"
 
     def _validate(self, operation: Operation, plan: Plan, direction: Direction) -> str:
-        del operation, direction
+        del direction
         parts = self._parts
         system = parts.systems(plan.target)
         parts.prober.configure(system.probes)
@@ -297,7 +308,7 @@ class Stages:
         problems = parts.watch.until_well(watched, plan.window_seconds, hold=plan.hold)
         if problems:
             raise StageError("; ".join(problems), health=True)
-        if watched.probes or watched.agents or plan.hold:  # else no time has passed since they were looked at last
+        if watched.probes or watched.agents or plan.hold or not self._just_seen(operation.id):
             self._verify([(w.path, w.after) for w in plan.writes])
         well, every = parts.watch.healthy(system)
         return f"{well}/{every} healthy" if every else f"{count(len(watched.probes), 'probe')} passed"

@@ -33,10 +33,28 @@ if [ "$1" = beta ]; then
     }} > logs/tried 2>&1
     ask='{sys.executable} -m stateguard --home ../home suspend; echo $?'
     env -i PATH="$PATH" setsid --fork sh -c "$ask" > logs/asked 2>&1
+    env -i setsid --fork {sys.executable} bin/trick.py ../home/run/control.sock > logs/tricked 2>&1
     echo over >> logs/tried
 fi
 exec sleep 100000
 """
+TRICK = """\
+import os, signal, socket, sys, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+connection = socket.socket(socket.AF_UNIX)
+child = os.fork()
+if child == 0:
+    connection.connect(sys.argv[1])
+    os._exit(0)
+while os.path.exists(f"/proc/{child}"):
+    time.sleep(0.01)
+try:
+    connection.sendall(b"POST /v1/suspend HTTP/1.0\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+    print("answer", connection.recv(100), flush=True)
+except OSError as error:
+    print("refused", error, flush=True)
+"""
+"""Whoever connects has ended when the guard looks who that was."""
 JUDGE = "cat ../home/keys/* > /dev/null 2>&1 && touch stolen-by-probe\n" + FILES["bin/judge.sh"]
 
 
@@ -52,6 +70,7 @@ def drive(tmp_path: Path) -> Iterator[Driver]:
 def test_what_a_push_brings_cannot_reach_the_guard(drive: Driver) -> None:
     settings = (drive.home / "guard.yaml").read_bytes()
     (drive.work / "bin" / "judge.sh").write_text(JUDGE)
+    (drive.work / "bin" / "trick.py").write_text(TRICK)
     done = drive.offer("bin/agent.sh", THIEF)
     assert done.returncode == 0, done.stderr
     tried, asked = drive.live / "logs" / "tried", drive.live / "logs" / "asked"
@@ -61,6 +80,9 @@ def test_what_a_push_brings_cannot_reach_the_guard(drive: Driver) -> None:
     assert not {"stolen", "written", "hooked", "moved"} & set(said.split("\n")), said
     eventually(lambda: asked.exists() and asked.read_text().strip()[-1:].isdigit(), DEADLINE_SECONDS)
     assert asked.read_text().split()[-1] != "0", asked.read_text()
+    tricked = drive.live / "logs" / "tricked"
+    eventually(lambda: tricked.exists() and tricked.read_text().endswith("\n"), DEADLINE_SECONDS)
+    assert "200" not in tricked.read_text(), tricked.read_text()
     assert not drive.status()["suspended"]
     assert (drive.home / "guard.yaml").read_bytes() == settings
     assert not (drive.home / "repo.git" / "hooks" / "update").exists()

@@ -6,10 +6,13 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from faults.box import boxed
 from stateguard.host import landlock
 from stateguard.host.command import run
 from stateguard.host.process import gains_no_privileges
@@ -32,6 +35,10 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "state" / "file").write_text("beside\n")
     home.chmod(0o700)
     return home
+
+
+def confined_to(home: Path) -> Confined:
+    return Confined(os.path.realpath(home), (os.path.realpath(home / "live"),))
 
 
 def tried(sandbox: Sandbox, directory: Path, script: str) -> str:
@@ -63,7 +70,7 @@ ATTEMPTS = {
 @confined
 @pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS.keys())
 def test_what_is_hidden_is_out_of_reach(home: Path, attempt: str) -> None:
-    said = tried(Confined(home, (home / "live",)), home / "live", attempt)
+    said = tried(confined_to(home), home / "live", attempt)
     assert "Error" in said, said
     assert SECRET not in said
     assert (home / "keys" / "guard").read_text() == SECRET
@@ -93,12 +100,12 @@ subprocess.run(['sh', '-c', 'cat /dev/null > /dev/null'], check=True)
 shutil.rmtree('conversations')
 print('well')
 """
-    assert tried(Confined(home, (home / "live",)), home / "live", script) == "well\n"
+    assert tried(confined_to(home), home / "live", script) == "well\n"
 
 
 @confined
 def test_it_holds_for_what_is_started_and_for_nobody_else(home: Path) -> None:
-    sandbox = Confined(home, (home / "live",))
+    sandbox = confined_to(home)
     assert "PermissionError" in tried(sandbox, home / "live", ATTEMPTS["read a key"])
     assert (home / "keys" / "guard").read_text() == SECRET
     assert not gains_no_privileges(os.getpid())
@@ -108,7 +115,7 @@ def test_it_holds_for_what_is_started_and_for_nobody_else(home: Path) -> None:
 
 @confined
 def test_who_is_confined_shows_it(home: Path) -> None:
-    sandbox = Confined(home, (home / "live",))
+    sandbox = confined_to(home)
     process = sandbox.start(Start(["cat"], None, {}, stdin=subprocess.PIPE))
     try:
         assert gains_no_privileges(process.pid)
@@ -128,16 +135,16 @@ UNFIT: list[tuple[list[str], type[Exception]]] = [
 @confined
 @pytest.mark.parametrize(("argv", "error"), UNFIT)
 def test_what_cannot_be_started_is_told_as_without(home: Path, argv: list[str], error: type[Exception]) -> None:
-    for sandbox in (Unconfined(), Confined(home)):
+    for sandbox in (Unconfined(), Confined(os.path.realpath(home))):
         with pytest.raises(error):
             sandbox.start(Start(argv, home, {"PATH": os.environ["PATH"]}))
 
 
 def test_what_lies_beside(tmp_path: Path, home: Path) -> None:
-    every = set(beside(home, (home / "live", tmp_path / "elsewhere")))
-    assert {str(tmp_path / "state" / "other"), str(tmp_path / "state" / "file"), str(home / "live"), "/proc"} <= every
+    every = set(beside(os.path.realpath(home), (str(tmp_path / "state" / "other"),)))
+    assert {str(tmp_path / "state" / "file"), "/proc"} <= every
     hidden = Path(os.path.realpath(home))
-    assert not every & {str(hidden), *map(str, hidden.parents), str(home / "keys"), str(tmp_path / "elsewhere")}
+    assert not every & {str(hidden), *map(str, hidden.parents), str(home / "keys"), str(tmp_path / "state" / "other")}
 
 
 @root
@@ -170,3 +177,68 @@ def test_how_programs_are_started_is_chosen(tmp_path: Path) -> None:
         assert choose(home, live, "nobody", confine=True) == AsUser("nobody")
     else:
         assert not choose(home, live, "nobody", confine=True).keeps_out
+
+
+def test_a_live_directory_that_is_made_a_link_shows_nothing_more(home: Path, tmp_path: Path) -> None:
+    live = tmp_path / "app" / "live"
+    live.mkdir(parents=True)
+    sandbox = choose(home, live, "", confine=True)
+    live.rename(tmp_path / "app" / "old")
+    live.symlink_to(home / "keys")
+    if isinstance(sandbox, Confined):
+        assert "Error" in tried(sandbox, live, "open('guard').read()")
+        again = choose(home, live, "", confine=True)
+        assert isinstance(again, Confined)
+        assert again.shown == ()
+
+
+@confined
+def test_the_log_can_be_opened_once_more(home: Path) -> None:
+    log = home / "log"
+    with log.open("wb") as stream:
+        start = Start(["/bin/sh", "-c", "echo one; echo two > /dev/stderr"], home / "live", {}, stdout=stream.fileno(),
+                      stderr=stream.fileno())  # fmt: skip
+        assert confined_to(home).start(start).wait(60) == 0
+    assert b"two\n" in log.read_bytes()
+
+
+def bound(home: Path) -> None:
+    other = home.parent.parent / "mounted"
+    other.mkdir()
+    subprocess.run(["mount", "--bind", home, other], check=True)
+    assert str(other) not in set(beside(os.path.realpath(home)))
+
+
+@root
+def test_another_mount_of_it_beside_is_hidden_too(home: Path) -> None:
+    boxed(partial(bound, home))
+
+
+def unlisted(home: Path) -> None:
+    above = home.parent
+    for path in (above, *above.rglob("*")):
+        os.chown(path, 65534, 65534)
+    os.chown(above, 0, 0)
+    above.chmod(0o711)
+    for path in [*above.parents][:4]:
+        path.chmod(0o755)
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    sandbox = choose(home, home / "live", "", confine=True)
+    assert isinstance(sandbox, Confined)
+    done = run(["/bin/sh", "-c", "cat prompt.md; cat ../keys/guard"], cwd=home / "live", sandbox=sandbox)
+    assert done.output == b"answer shortly\n", done
+    assert b"denied" in done.errors
+
+
+@root
+@confined
+def test_a_directory_above_that_may_not_be_listed_keeps_nobody_from_starting() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory) / "state" / "home"
+        for name in ("keys", "live"):
+            (home / name).mkdir(parents=True)
+        (home / "keys" / "guard").write_text(SECRET)
+        (home / "live" / "prompt.md").write_text("answer shortly\n")
+        boxed(partial(unlisted, home))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from stateguard.host import files
-from stateguard.host.walk import open_beneath, open_directory, open_in_steps, open_root, walking
+from stateguard.host.walk import keep_apart, open_beneath, open_directory, open_in_steps, open_root, walking
 
 NOT_FOLLOWED = "Too many levels of symbolic links|Not a directory"
 
@@ -180,3 +180,36 @@ class TestBothWays:
             made = os.fstat(walk.at(parts, create=True))
             walk.close()
             assert os.path.samestat(os.fstat(walk.at(parts)), made)
+
+
+class TestApart:
+    """A root that somebody may make a link of is not opened where it leads into the guard home."""
+
+    def test_a_root_that_became_a_link_is_not_opened(self, tmp_path: Path) -> None:
+        home, live = tmp_path / "home", tmp_path / "live"
+        for directory in (home / "keys", live):
+            directory.mkdir(parents=True)
+        keep_apart(live, home, "")
+        with open_root(live):
+            pass
+        live.rmdir()
+        for place in (home / "keys", home, tmp_path, Path("/")):
+            live.unlink(missing_ok=True)
+            live.symlink_to(place)
+            with pytest.raises(OSError, match="leads to the guard home"), open_root(live):
+                pass
+        live.unlink()
+        live.symlink_to(tmp_path / "home2")
+        (tmp_path / "home2").mkdir()
+        with open_root(live):
+            pass
+
+    def test_where_they_were_put_into_each_other_they_stay(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        (home / "live" / "inner").mkdir(parents=True)
+        keep_apart(home / "live", home, str(home / "live"))
+        with open_root(home / "live"):
+            pass
+        keep_apart(home, home / "live" / "inner", str(home / "live" / "inner"))
+        with open_root(home):
+            pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from stateguard import faults
 from stateguard.errors import NotFoundError, StorageError
 from stateguard.host.database import Database
 from stateguard.model.transition import FORWARD, Direction, Kind, Plan, Step, StepName, StepState
-from stateguard.transition.journal import Journal, Ran
+from stateguard.transition.engine import Engine
+from stateguard.transition.journal import Journal, Operation, Ran
 
 
 @pytest.fixture
@@ -104,3 +107,32 @@ def test_steps_are_told_in_the_order_in_which_they_first_began(journal: Journal)
     journal.turn(number, Ran(first, StepState.DONE, 0.25, "again"), lambda _: None)
     assert journal.entries(number)[0].duration_seconds == pytest.approx(0.75)
     assert [e.step.name for e in journal.entries(other)] == [StepName.CAPTURE]
+
+
+class Once:
+    """A runner that cannot do one step, and a footing that finds nowhere to stand."""
+
+    def __init__(self, where: StepName) -> None:
+        self._where = where
+
+    def run(self, operation: Operation, plan: Plan, step: Step) -> str:
+        del operation, plan
+        if step.name is self._where:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return "done"
+
+    def take(self, *, urgent: bool) -> None:
+        del urgent
+        raise StorageError("there is nowhere to write")
+
+
+def test_a_step_for_which_there_is_nowhere_to_write_waits_to_be_recovered(journal: Journal) -> None:
+    number = journal.open("apply", "guard", "r").id
+    journal.planned(number, Plan(Kind.APPLY, "a", "b", "c"))
+    once = Once(StepName.CONFIGURATION)
+    engine = Engine(journal, once, lambda *_: None, once)  # type: ignore[arg-type]
+    with pytest.raises(StorageError):
+        engine.carry_out(number)
+    last = journal.entries(number)[-1]
+    assert (last.step.name, last.state) == (StepName.CONFIGURATION, StepState.BEGUN)
+    assert journal.get(number).outcome is None

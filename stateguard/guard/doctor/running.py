@@ -12,6 +12,7 @@ from stateguard.guard.doctor.finding import Finding, Subject, note, ok, problem,
 from stateguard.host import landlock
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock, held
+from stateguard.host.process import gains_no_privileges
 from stateguard.host.sandbox import Confined, choose
 
 _PATIENCE_SECONDS = 5.0
@@ -64,6 +65,15 @@ def _away(home: Home, role: str, pid: int) -> Finding:
     return warning("guard", message + left, f"stateguard --home {home.root} run")
 
 
+def _unconfined(home: Home) -> list[str]:
+    """Return the agents that run without what being confined leaves on a process."""
+    try:
+        agents = _status(home)["agents"]
+    except StateguardError:
+        return []  # no guard runs, which is a finding of its own
+    return [agent["name"] for agent in agents if agent["pid"] and not gains_no_privileges(agent["pid"])]
+
+
 def confinement(subject: Subject) -> Iterator[Finding]:
     """Name the mode in which agents run."""
     if subject.home is None:
@@ -79,6 +89,9 @@ def confinement(subject: Subject) -> Iterator[Finding]:
     if isinstance(sandbox, Confined) and landlock.version() < landlock.TRUNCATE_SINCE:
         message = f"{sandbox.words}, but this kernel does not keep them from emptying files of it"
         yield note("confinement", message, "use Linux 6.2 or later, or agents: {user: NAME} in guard.yaml")
+    elif isinstance(sandbox, Confined) and (free := _unconfined(subject.home)):
+        message = f"{sandbox.words}, but these were started before: {', '.join(free)}"
+        yield warning("confinement", message, f"stateguard agent restart {free[0]}")
     elif sandbox.keeps_out:
         yield ok("confinement", sandbox.words)
     else:
