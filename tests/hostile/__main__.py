@@ -33,6 +33,7 @@ def main() -> int:
             place = Path(room) / str(number)
             place.mkdir()
             tallies.append(run(kind, trials, options.seed, place, lambda task=task: progress.advance(task)))  # type: ignore[misc]
+            progress.console.print(f"{kind.name}: {tallies[-1].tried} tried, {tallies[-1].failures} otherwise")
     _show(tallies, console)
     return 1 if any(tally.failures or not tally.tried for tally in tallies) else 0
 

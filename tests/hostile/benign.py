@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from pygit2.enums import ObjectType
@@ -55,6 +56,8 @@ _WORDS = [
 ]
 _ENDINGS = [".md", ".yaml", ".json", ".txt", ".py", ".toml", ".csv", "", ".schema.md", ".tar.gz"]
 _AT = 1_782_900_000.0
+_LONG, _MANY = 25, 80
+"""So many commits has a history, and so many files a state."""
 
 
 class _Line:
@@ -113,8 +116,8 @@ class _Line:
                 }
                 self.put(self.name(), json.dumps(document, ensure_ascii=chance.random() < 0.5, indent=2).encode())
                 what = "a large JSON document"
-        if len(self.files) > 300:
-            for path in own[:150]:
+        if len(self.files) > _MANY:
+            for path in own[: _MANY // 2]:
                 self.files.pop(path, None)
         side = (self.commits[chance.randrange(len(self.commits))],) if chance.random() < 0.1 else ()
         self.commit(f"{what}\n\nas people do — «so»\n", side if side != tuple(self.commits[-1:]) else ())
@@ -151,11 +154,13 @@ def _attempts(chance: random.Random, trials: int, place: Path) -> Iterator[Attem
     repository = Repository.create(place / "repo.git", served=False)
     line = _Line(repository, chance)
     for number in range(trials):
-        if number % 200 == 199:
-            line.commits = line.commits[-1:]
+        if number % _LONG == _LONG - 1:  # a new history in a new repository: each commit is a pack of its own
+            repository = Repository.create(place / f"repo-{number}.git", served=False)
+            line = _Line(repository, chance)
         before = line.commits[-1]
         what = line.change()
-        yield f"{number}: {what}", lambda before=before: _comes_in(repository, before, line.commits[-1])  # type: ignore[misc]
+        after = line.commits[-1]
+        yield f"{number}: {what}", partial(_comes_in, repository, before, after)
 
 
 def _comes_in(repository: Repository, before: str, after: str) -> bool:
