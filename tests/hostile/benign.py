@@ -93,7 +93,7 @@ class _Line:
                 for _ in range(chance.randint(1, 30)):
                     self.put(self.name(), self.text())
                 what = "files added"
-            case 2 if own:
+            case 2 if own := [path for path in own if self.files[path][0] != SYMLINK]:
                 path = chance.choice(own)
                 self.files[path] = (self.files[path][0], self.text())
                 what = f"{path} edited"
