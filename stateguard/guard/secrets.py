@@ -66,11 +66,8 @@ class Search:
         refs = before.every_ref() if before is not None else {}
         self._known = [commit for name, commit in refs.items() if name.startswith(("refs/heads/", WITHDRAWN))]
         self._seen: set[str] = set()
-        self._trees, self._deadline, self._spending = (
-            MAX_TREES,
-            deadline or Deadline(MAX_SECONDS),
-            spending or Spending(),
-        )
+        self._trees = MAX_TREES
+        self._deadline, self._spending = deadline or Deadline(MAX_SECONDS), spending or Spending()
         self._waiting: list[tuple[str, str, int, str]] = []
         self.problems: list[Problem] = []
         self.unread: list[str] = []

@@ -175,8 +175,8 @@ def test_how_programs_are_started_is_chosen(tmp_path: Path) -> None:
         assert isinstance(choose(home, home / "live", "", confine=True), Confined)
     if os.geteuid() == 0:
         assert choose(home, live, "nobody", confine=True) == AsUser("nobody")
-    else:
-        assert not choose(home, live, "nobody", confine=True).keeps_out
+    elif landlock.version():
+        assert isinstance(choose(home, live, "nobody", confine=True), Confined)
 
 
 def test_a_live_directory_that_is_made_a_link_shows_nothing_more(home: Path, tmp_path: Path) -> None:
