@@ -28,3 +28,8 @@ def stands_still(pid: int) -> bool:
     """Whether every thread of a process is stopped, as SIGSTOP leaves it a moment later."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     return {(thread / "stat").read_text().rpartition(") ")[2][0] for thread in threads} == {"T"}
+
+
+def names(directory: Path) -> list[str]:
+    """Return the names of what lies in a directory, sorted."""
+    return sorted(path.name for path in directory.iterdir())

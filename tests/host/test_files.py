@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import names
 from stateguard import faults
 from stateguard.host import files
 from stateguard.host.walk import open_root
@@ -25,14 +26,6 @@ def _disarm() -> Iterator[None]:
 def root(tmp_path: Path) -> Iterator[int]:
     with open_root(tmp_path) as descriptor:
         yield descriptor
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class TestReplace:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from helpers import names
 from stateguard.host import files
 from stateguard.host.walk import keep_apart, open_beneath, open_directory, open_in_steps, open_root, walking
 
@@ -20,10 +21,6 @@ NOT_FOLLOWED = "Too many levels of symbolic links|Not a directory"
 def root(tmp_path: Path) -> Iterator[int]:
     with open_root(tmp_path) as descriptor:
         yield descriptor
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 def descriptors() -> int:
