@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import socket
-import struct
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -31,6 +30,7 @@ from stateguard.guard.commands.desk import Desk
 from stateguard.guard.commands.table import COMMANDS
 from stateguard.guard.worker import Job, Voice, Work, Worker
 from stateguard.host import threads
+from stateguard.host.peer import admits
 
 _READY_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 1.0
@@ -113,10 +113,7 @@ def gate(refused: Callable[[int], bool]) -> type[H11Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            connection = transport.get_extra_info("socket")
-            size = struct.calcsize("3i")
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-            if refused(struct.unpack("3i", credentials)[0]):
+            if not admits(transport.get_extra_info("socket"), refused):
                 transport.abort()
 
     return Gate
