@@ -11,8 +11,9 @@ from pathlib import Path
 from stateguard.admission.known import Known
 from stateguard.agents.choose import make_runtime
 from stateguard.agents.runtime import GuardRuntime
-from stateguard.config.sections import PathRules, literal
+from stateguard.config.sections import literal
 from stateguard.errors import AgentsError, StorageError
+from stateguard.guard.remembered import Remembered, Scanners
 from stateguard.guard.settings import Settings
 from stateguard.host.database import Database
 from stateguard.host.home import Home
@@ -40,8 +41,6 @@ from stateguard.respond.failed import FailedApply
 from stateguard.respond.reporting import Reporter
 from stateguard.respond.responder import Responder
 from stateguard.respond.store import Store
-from stateguard.state.fingerprint import DigestCache
-from stateguard.state.repository import Repository
 from stateguard.state.spool import SpooledRepository
 from stateguard.transition.archive import Archive, Kept
 from stateguard.transition.declared import Declared
@@ -114,6 +113,8 @@ class Guard:
         """Return the scanner of the live directory under the rules in force."""
         return self._scanner()
 
+    remember: Callable[[], None]
+    """Keeps what is known of a large state for the guard after this one."""
     _scanner: Callable[[], Scanner]
     known: Known = field(default_factory=Known)
 
@@ -152,6 +153,7 @@ class Guard:
 
     def close(self) -> None:
         """Let go of everything; the agents stay running."""
+        self.remember()
         self.mirrors.cancel.cancel()
         self.prober.close()
         self.runtime.close()
@@ -200,12 +202,15 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     audit = Audit(repository, database, lambda content: signing.key().sign(content))
     inside, tested, wake = home.inside(live), Trials(database), threading.Event()
     declared = Declared(repository, [literal(inside)] if inside else [], tested.flaky)
-    books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), DigestCache())
+    remembered = Remembered(home, live)
+    digests = remembered.digests()
+    books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), digests)
     sandbox, runtime, prober = _running(home, live, identity, kept.now(), wake)
-    scanner = _Scanners(live, repository, declared)
+    scanner = Scanners(live, repository, declared, remembered)
     watch, watermarks = Watch(prober, runtime, wake), Watermarks(database)
     tracked = Tracked(scanner.current, lambda one, other: declared.differing(one, other).paths)
-    archive = Archive(Kept(repository, captured, watermarks, books.digests), declared, scanner.current, tracked)
+    archive = Archive(Kept(repository, captured, watermarks, digests), declared, scanner.current, tracked)
+    remembered.recall(archive)
     preparation = Preparation(declared, archive, scanner.current, runtime, prober, tracked, inside)
     recorder = Recorder(books, runtime)
     parts = Parts(
@@ -243,6 +248,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         wake=wake,
         live=live,
         kept_settings=kept,
+        remember=lambda: scanner.keep(digests, archive),
         _scanner=scanner.current,
     )
 
@@ -269,19 +275,3 @@ class _Signing:
         if self._key is None:
             self._key = load_guard_key(self._home.keys)
         return self._key
-
-
-class _Scanners:
-    """Keeps one scanner, and what it hashed, for as long as the path rules stay the same."""
-
-    def __init__(self, live: Path, repository: Repository, declared: Declared) -> None:
-        self._live, self._repository, self._declared = live, repository, declared
-        self._scanner: Scanner | None = None
-        self._rules: PathRules | None = None
-
-    def current(self) -> Scanner:
-        revision = self._repository.ref(APPLIED) or self._repository.ref(MAIN) or ""
-        rules = self._declared.rules(revision)
-        if self._scanner is None or rules is not self._rules:
-            self._scanner, self._rules = Scanner(self._live, rules), rules
-        return self._scanner

@@ -91,7 +91,7 @@ class Maintenance:
         self._wish.fulfil()
 
     def turn(self) -> None:
-        """Look at the repositories once, and do what is due.
+        """Look at the repositories once, do what is due, and keep what the guard knows for the one after it.
 
         Raises:
             CalledOffError: it was called off; another turn begins anew.
@@ -99,6 +99,7 @@ class Maintenance:
             OSError: the disk refused.
         """
         guard, now = self._guard, moment()
+        guard.remember()
         repositories = (guard.captured, guard.repository)
         if any(repository.spooled for repository in repositories):
             return  # what is borrowed must not be packed anew; there is time when it has come home

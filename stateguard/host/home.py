@@ -64,6 +64,11 @@ class Home:
         return self.run / "writer.lock"
 
     @property
+    def known(self) -> Path:
+        """What a guard that ended knew of a large state; may be lost."""
+        return self.run / "known"
+
+    @property
     def logs(self) -> Path:
         """Logs of the guard and of the agents."""
         return self.root / "logs"

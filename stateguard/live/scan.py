@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,23 @@ class Scanner:
             OSError: something there cannot be read.
         """
         return {p: e for p, e in self._look(paths, store, has).items() if e != OBSTACLE}
+
+    @property
+    def read(self) -> int:
+        """How often a file was read because nothing was known of it."""
+        return self._seen.read
+
+    def packed(self) -> tuple[bytes, bytes]:
+        """Return what is known of files that agents do not own, for another scanner of the same directory."""
+        return self._seen.packed(self.rules.captured)
+
+    def unpack(self, packed: Sequence[bytes]) -> None:
+        """Go on with what another scanner knew; files that changed since are read again.
+
+        Raises:
+            ValueError: no scanner packed this.
+        """
+        self._seen.unpack(packed, self.rules.captured)
 
     def changed_unseen(self, path: str) -> bool:
         """Hash a path anew; say whether it holds other bytes than were remembered although its stat is the same.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import struct
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from stateguard.state import trees
 from stateguard.state.repository import Repository
 
 _PREFIX = "sha256:"
+_PAIR = struct.Struct("20s32s")
 _TOO_DEEP = "tree {} is nested too deep"
 
 
@@ -32,14 +34,16 @@ def _object(kind: bytes, content: bytes) -> bytes:
 
 
 class DigestCache:
-    """SHA-256 digests by SHA-1 id, for objects that were read once; as trustworthy as SHA-1 is."""
+    """SHA-256 digests by SHA-1 id, both as 20 and 32 bytes, of objects that were read once; as trustworthy as SHA-1."""
 
     def __init__(self, most: int = 2_000_000) -> None:
         """``most`` entries are kept; beyond that the cache starts anew."""
-        self._known: dict[str, bytes] = {}
+        self._known: dict[bytes, bytes] = {}
         self._most = most
+        self.computed = 0
+        """How many digests were not known before."""
 
-    def get(self, object_id: str, compute: Callable[[], bytes]) -> bytes:
+    def get(self, object_id: bytes, compute: Callable[[], bytes]) -> bytes:
         """Return the digest of an object, computing it at most once."""
         found = self.known(object_id)
         if found is None:
@@ -47,15 +51,30 @@ class DigestCache:
             self.keep(object_id, found)
         return found
 
-    def known(self, object_id: str) -> bytes | None:
+    def known(self, object_id: bytes) -> bytes | None:
         """Return the digest of an object if it was computed before."""
         return self._known.get(object_id)
 
-    def keep(self, object_id: str, digest: bytes) -> None:
+    def keep(self, object_id: bytes, digest: bytes) -> None:
         """Remember the digest of an object."""
         if len(self._known) >= self._most:
             self._known.clear()
         self._known[object_id] = digest
+        self.computed += 1
+
+    def packed(self) -> bytes:
+        """Return all that is known, for :meth:`unpack`; may be called while another thread computes."""
+        return b"".join([part for pair in list(self._known.items()) for part in pair])
+
+    def unpack(self, packed: bytes) -> None:
+        """Know what another cache knew.
+
+        Raises:
+            ValueError: no cache packed this.
+        """
+        if len(packed) % _PAIR.size:
+            raise ValueError("not a whole number of digests")
+        self._known |= dict(_PAIR.iter_unpack(packed))
 
 
 def incremental(repository: Repository | _Unwritten, tree: str, cache: DigestCache) -> str:
@@ -66,19 +85,27 @@ def incremental(repository: Repository | _Unwritten, tree: str, cache: DigestCac
     """
 
     def of_tree(object_id: str) -> bytes:
-        rows = []
-        for name, mode, child in trees.entries(repository, object_id):
+        parts: list[bytes] = []
+        for _, row in trees.in_order(repository, object_id):
+            head, child = row[: -trees.ID_BYTES], row[-trees.ID_BYTES :]
             digest = cache.known(child)
             if digest is None:
-                digest = of_tree(child) if mode == DIRECTORY else _object(b"blob", repository.blob(child))
+                directory = trees.parsed(row)[0] == DIRECTORY
+                digest = of_tree(child.hex()) if directory else _object(b"blob", repository.blob(child.hex()))
                 cache.keep(child, digest)
-            rows.append(b"%o %s\0" % (mode, name) + digest)
-        return _object(b"tree", b"".join(rows))
+            parts += (head if head[:1] != b"0" else _without_zeros(head), digest)
+        return _object(b"tree", b"".join(parts))
 
     try:
-        return _PREFIX + cache.get(tree, lambda: of_tree(tree)).hex()
+        return _PREFIX + cache.get(bytes.fromhex(tree), lambda: of_tree(tree)).hex()
     except RecursionError as error:
         raise StorageError(_TOO_DEEP.format(tree)) from error
+
+
+def _without_zeros(head: bytes) -> bytes:
+    """Return mode and name of a row as git writes them today."""
+    mode, _, rest = head.partition(b" ")
+    return b"%o %s" % (int(mode, 8), rest)
 
 
 def of_changed(

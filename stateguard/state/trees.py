@@ -19,7 +19,9 @@ from stateguard.state.repository import Repository
 _TREE = 2
 _READ = 60_000
 _ROW = re.compile(rb"([0-7]{1,7} ([^\0]+)\0.{20})", re.DOTALL)
-_ID_BYTES = 20
+ID_BYTES = 20
+"""A row ends with so many bytes of an object's id."""
+
 Rows = Mapping[bytes, bytes]
 """What a tree object holds: names to rows, as they stand there; :func:`parsed` reads one."""
 
@@ -82,11 +84,15 @@ def entries(repository: Objects, tree: str) -> Iterator[tuple[bytes, int, str]]:
     Raises:
         StorageError: it is missing, damaged or no tree.
     """
-    return ((name, *parsed(row)) for name, row in _in_order(repository, tree))
+    return ((name, *parsed(row)) for name, row in in_order(repository, tree))
 
 
-def _in_order(repository: Objects, tree: str) -> list[tuple[bytes, bytes]]:
-    """Return names and rows of one tree object."""
+def in_order(repository: Objects, tree: str) -> list[tuple[bytes, bytes]]:
+    """Return names and rows of one tree object, as they stand there.
+
+    Raises:
+        StorageError: it is missing, damaged or no tree.
+    """
     if tree == EMPTY_TREE:
         return []
     kind, content = repository.raw(tree)
@@ -102,7 +108,7 @@ def _in_order(repository: Objects, tree: str) -> list[tuple[bytes, bytes]]:
 
 def parsed(row: bytes) -> tuple[int, str]:
     """Return mode and object id of a row of a tree object."""
-    return int(row[: row.index(b" ")], 8), row[-_ID_BYTES:].hex()
+    return int(row[: row.index(b" ")], 8), row[-ID_BYTES:].hex()
 
 
 def _row(mode: int, name: bytes, object_id: str) -> bytes:
@@ -310,7 +316,7 @@ def rows(repository: Objects, tree: str) -> Rows:
     """
     known = _lately.get(tree)
     if known is None:
-        known = dict(_in_order(repository, tree))
+        known = dict(in_order(repository, tree))
         _lately.keep(tree, known)
     return known
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,8 +37,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The last snapshot of a complete state that this process wrote: every object of it is in captured.git."""
+    """The last snapshot of a complete state: every object of it is in captured.git, for as long as a ref names it."""
 
+    ref: str
     commit: str
     tree: str
     paths: Overlay
@@ -54,6 +56,27 @@ class Archive:
         """``scanner`` returns the scanner of the live directory as it is ruled now, ``tracked`` knows its drift."""
         self._store, self._declared, self._scanner, self._tracked = store, declared, scanner, tracked
         self._last: _Last | None = None
+
+    def packed(self) -> bytes:
+        """Return what is known of the last snapshot, for :meth:`unpack`; nothing if there is none."""
+        last = self._last
+        if last is None:
+            return b""
+        changes = {path: [entry.mode, entry.id] if entry else None for path, entry in last.paths.changes.items()}
+        return json.dumps([last.ref, last.commit, last.paths.revision, changes]).encode()
+
+    def unpack(self, packed: bytes) -> None:
+        """Go on from the last snapshot of another archive of the same state, if it still has its name.
+
+        Raises:
+            StorageError: an object is missing.
+        """
+        ref, commit, revision, changes = json.loads(packed)
+        if self._store.captured.ref(ref) == commit:
+            paths = Overlay(
+                self._declared.desired(revision), {p: Entry(*e) if e else None for p, e in changes.items()}, revision
+            )
+            self._last = _Last(ref, commit, self._store.captured.commit(commit).tree, paths)
 
     def all(
         self,
@@ -157,7 +180,7 @@ class Archive:
         tree = self._tree(paths, lambda content: batch.write(ObjectType.TREE, content))
         commit = name_snapshot(self._store.captured, batch, tree, ref, message, wall_seconds(), parents)
         if isinstance(paths, Overlay) and paths.revision:
-            self._last = _Last(commit, tree, paths)
+            self._last = _Last(ref, commit, tree, paths)
         return commit
 
     def tree(self, paths: PathMap) -> str:

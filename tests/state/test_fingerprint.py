@@ -139,6 +139,13 @@ def test_a_changed_tree_has_the_fingerprint_of_what_it_becomes(
     assert found == fingerprint.full(shared.path, trees.build(shared, new))
 
 
+def test_modes_with_zeros_before_them_count_as_git_writes_them(repository: Repository) -> None:
+    blob = bytes.fromhex(stock.literally(repository.path, "blob", b"x"))
+    below = stock.literally(repository.path, "tree", b"0100644 f\0" + blob)
+    tree = stock.literally(repository.path, "tree", b"040000 d\0" + bytes.fromhex(below) + b"100644 g\0" + blob)
+    assert fingerprint.incremental(repository, tree, DigestCache()) == fingerprint.full(repository.path, tree)
+
+
 class TestCache:
     def test_what_it_knows_is_not_read_again(self, repository: Repository) -> None:
         tree, cache = build(repository), DigestCache()
@@ -149,6 +156,19 @@ class TestCache:
         assert after != before == fingerprint.incremental(repository, tree, cache)
         with pytest.raises(StorageError):
             fingerprint.incremental(Repository(repository.path), changed, DigestCache())
+
+    def test_another_goes_on_with_what_one_knew(self, repository: Repository) -> None:
+        tree, cache, other = build(repository), DigestCache(), DigestCache()
+        before = fingerprint.incremental(repository, tree, cache)
+        other.unpack(cache.packed())
+        for _, content in FILES.values():
+            stock.loose(repository.path, blob_id(content)).unlink(missing_ok=True)
+        assert fingerprint.incremental(Repository(repository.path), tree, other) == before
+        assert other.computed == 0 < cache.computed
+
+    def test_what_is_cut_off_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="whole number"):
+            DigestCache().unpack(b"x" * 51)
 
     def test_a_full_one_starts_anew_and_stays_right(self, repository: Repository) -> None:
         tree = build(repository)
@@ -161,11 +181,11 @@ class TestCache:
             computed.append(1)
             return b"digest"
 
-        for key in ("a", "a", "b", "a"):
+        for key in (b"a", b"a", b"b", b"a"):
             assert cache.get(key, compute) == b"digest"
         assert len(computed) == 2
-        cache.get("c", compute)
-        cache.get("a", compute)
+        cache.get(b"c", compute)
+        cache.get(b"a", compute)
         assert len(computed) == 4, "a third entry makes a cache of two start anew"
 
 
