@@ -60,6 +60,12 @@ def _fixed_part(pattern: str) -> str:
     return "/".join(fixed) if anchored and fixed else ""
 
 
+def _tops(patterns: Iterable[str]) -> frozenset[str] | None:
+    """Return the names at the root below which alone patterns can match; None: anywhere."""
+    tops = frozenset(_fixed_part(pattern).partition("/")[0] for pattern in patterns)
+    return None if "" in tops else tops
+
+
 class PathRules:
     """The sections and ignore patterns of a policy, ready to be asked about paths.
 
@@ -74,7 +80,7 @@ class PathRules:
         Raises:
             ValueError: a pattern is none.
         """
-        self._sections = tuple((section, _spec(section.patterns)) for section in reversed(policy.sections))
+        self._sections = tuple((one, _spec(one.patterns), _tops(one.patterns)) for one in reversed(policy.sections))
         self._ignored = _spec(policy.ignore)
         self._cached_paths = cached_paths
         self._known: dict[str, Section | None] = {}
@@ -85,7 +91,10 @@ class PathRules:
             return self._known[path]
         if len(self._known) >= self._cached_paths:
             self._known.clear()
-        found = next((section for section, spec in self._sections if spec.match_file(path)), None)
+        top = path.partition("/")[0]
+        found = next(
+            (one for one, spec, tops in self._sections if (tops is None or top in tops) and spec.match_file(path)), None
+        )
         self._known[path] = found
         return found
 
@@ -97,7 +106,7 @@ class PathRules:
     def captured_roots(self) -> tuple[str, ...]:
         """Return the directories below which captured paths can lie; an empty text means the root itself."""
         roots = set()
-        for section, _ in self._sections:
+        for section, _, _ in self._sections:
             if section.captured:
                 roots |= {_fixed_part(pattern) for pattern in section.patterns}
         return ("",) if "" in roots else tuple(sorted(roots))

@@ -85,11 +85,13 @@ class Archive:
         more: Iterable[str] = (),
         operation: int | None = None,
         urgent: Callable[[], bool] = lambda: False,
+        drifted: Iterable[str] | None = None,
     ) -> PathMap:
         """Keep the desired paths of a commit, the captured ones, and some more; returns what lies there.
 
         ``force`` is the main commit that was in force until now, ``operation`` the transition that asks. ``urgent``
-        says whether something else has to come first.
+        says whether something else has to come first. ``drifted`` are the desired paths that lie there otherwise, if
+        that was looked at a moment ago.
 
         Raises:
             GivesWay: something has.
@@ -99,7 +101,7 @@ class Archive:
         desired = self._declared.desired(commit)
         if not commit:
             return Overlay({}, self._keep(more, force, operation, urgent), "")
-        look = self._unlike(commit, desired)
+        look = self._unlike(commit, desired, drifted)
         look |= set(more) | set(self._scanner().captured().paths)
         kept = self._keep(look, force, operation, urgent)
         return Overlay(desired, {path: kept.get(path) for path in look}, commit)
@@ -121,12 +123,13 @@ class Archive:
         rules = self._scanner().rules
         return self.these((path for path in self.kept_in(backup) if not rules.captured(path)), commit, operation)
 
-    def _unlike(self, commit: str, desired: PathMap) -> set[str]:
+    def _unlike(self, commit: str, desired: PathMap, drifted: Iterable[str] | None) -> set[str]:
         """Return the desired paths of which the last snapshot may not hold what lies there now."""
         last = self._last
         if last is None:
             return set(desired)
-        drifted = {one.path for one in self._tracked.drift(commit, desired)}
+        if drifted is None:
+            drifted = [one.path for one in self._tracked.drift(commit, desired)]
         moved = self._declared.differing(last.paths.revision, commit).paths
         return {*drifted, *moved, *(path for path in last.paths.changes if path in desired)}
 

@@ -100,14 +100,15 @@ class Preparation:
             StorageError: the backup could not be made durable, so nothing may be changed.
         """
         self._check_data(wish)
-        wanted = self._wanted(wish)
+        drifted = self._drifted(wish)
+        wanted = self._wanted(wish, drifted or ())
         todo, blocking = self._look(wish, wanted)
         if blocking and not wish.aside:
             raise _refused(blocking)
         if wish.adopting and todo:
             message = f"{todo[0].path} was changed while it was adopted"
             raise RefusedError(message, next_step="try again")
-        commit = self._backup(operation, wish, {*wanted, *blocking}) if backup else ZERO
+        commit = self._backup(operation, wish, {*wanted, *blocking}, drifted) if backup else ZERO
         source, target = self._declared.system(wish.source), self._declared.system(wish.target)
         agents = self._agents(wish, source, target, {w.path for w in todo})
         self._check_answers({*agents.stop, *agents.start, *agents.reload})
@@ -137,7 +138,7 @@ class Preparation:
         Raises:
             RefusedError: something is, or the guard home would be changed.
         """
-        blocking = self._look(wish, self._wanted(wish))[1]
+        blocking = self._look(wish, self._wanted(wish, self._drifted(wish) or ()))[1]
         if blocking:
             raise _refused(blocking)
 
@@ -191,12 +192,16 @@ class Preparation:
         known = (Health.HEALTHY, Health.UNHEALTHY)
         return {i: r.health is Health.HEALTHY for i, r in self._prober.readings().items() if r.health in known}
 
-    def _wanted(self, wish: Wish) -> dict[str, Entry | None]:
-        before, after = self._declared.desired(wish.source), self._declared.desired(wish.target)
-        paths = set(self._declared.differing(wish.source, wish.target).paths)
-        if not wish.differing:
-            # What is equal in both and lies there as it should needs no look; the rest of the live directory does.
-            paths |= {one.path for one in self._tracked.drift(wish.source, before)}
+    def _drifted(self, wish: Wish) -> frozenset[str] | None:
+        """Return the desired paths that lie there otherwise than they should; None where that does not matter."""
+        if wish.differing:
+            return None
+        return frozenset(one.path for one in self._tracked.drift(wish.source, self._declared.desired(wish.source)))
+
+    def _wanted(self, wish: Wish, drifted: Collection[str]) -> dict[str, Entry | None]:
+        """Return what shall lie where; what is equal in both and lies there as it should needs no look."""
+        after = self._declared.desired(wish.target)
+        paths = {*self._declared.differing(wish.source, wish.target).paths, *drifted}
         if wish.only is not None:
             paths &= wish.only
         wanted: dict[str, Entry | None] = {path: after.get(path) for path in paths}
@@ -210,8 +215,10 @@ class Preparation:
             wanted |= self._archive.restoring(wish.snapshot, self._declared.rules(wish.target))
         return wanted
 
-    def _backup(self, operation: int, wish: Wish, wanted: Collection[str]) -> str:
-        paths = self._archive.all(wish.source or wish.target, wish.source, wanted, operation)
+    def _backup(self, operation: int, wish: Wish, wanted: Collection[str], drifted: Collection[str] | None) -> str:
+        # Without a watcher to vouch for it, asking once more what drifted would look at everything once more.
+        lately = drifted if wish.source and not self._tracked.trusted else None
+        paths = self._archive.all(wish.source or wish.target, wish.source, wanted, operation, drifted=lately)
         message = f"Emergency backup of operation {operation}, before it began\n"
         return self._archive.write(paths, backup_ref(operation), message, [])
 

@@ -1,5 +1,6 @@
 import pytest
 from hypothesis import example, given, strategies as st
+from pathspec import GitIgnoreSpec
 
 from stateguard.config.defaults import default_policy
 from stateguard.config.sections import PathRules, glob, pattern_problem
@@ -95,6 +96,18 @@ def test_the_memory_of_paths_is_bounded() -> None:
 def test_any_pattern_is_compiled_or_refused(pattern: str, path: str) -> None:
     if pattern_problem(pattern) is None:
         assert glob(pattern, path) in (True, False)
+
+
+_PATTERNS = st.sampled_from(("a/**", "/a/", "a", "!a/b", "b/*.c", "*.c", "/b", "[ab]/c", "a/b/c", "**/c", "c /"))
+_PATHS = st.lists(st.sampled_from(("a", "b", "c", "x.c", "c ")), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.lists(st.lists(_PATTERNS, min_size=1, max_size=3), max_size=4), _PATHS)
+def test_any_sections_are_asked_as_gitignore_has_it(sections: list[list[str]], path: str) -> None:
+    made = tuple(Section(str(number), tuple(patterns)) for number, patterns in enumerate(sections))
+    found = PathRules(Policy(sections=made)).section(path)
+    each = [one for one in made if GitIgnoreSpec.from_lines(one.patterns).match_file(path)]
+    assert found == (each[-1] if each else None)
 
 
 @given(st.lists(st.sampled_from("abc/"), max_size=100).map("".join))
