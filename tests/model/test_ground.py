@@ -63,3 +63,12 @@ def test_a_name_aside_is_free_short_and_beside(name: str, data: st.DataObject) -
         assert lead == "deep"
         assert last != name
         assert len(last.encode()) <= 255
+
+
+def test_a_directory_gives_way_when_nothing_is_left_in_it() -> None:
+    file = PathWrite("d", 3, OBSTACLE, ONE)
+    below = PathWrite("d/x", 3, ONE, None)
+    ground = Ground(directories={"d": frozenset({"d/x"})})
+    assert in_the_way([file], lambda _: True, ground) == ("d",)
+    assert in_the_way([file, below], lambda _: True, ground) == ()
+    assert in_the_way([file, below], lambda _: False, ground) == ("d/x",)

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from stateguard.config.defaults import default_policy
 from stateguard.model.agent import AgentSpec, Channel, CommandCheck, FileCheck, HttpCheck, Probe, ProbeKind, TcpCheck
 from stateguard.model.policy import System
-from stateguard.model.selftest import digest, found_flaky, goes_on, is_flaky, softened
+from stateguard.model.selftest import Trial, digest, found_flaky, goes_on, is_flaky, softened
 
 checks = st.one_of(
     st.builds(HttpCheck, st.sampled_from(["http://a/", "http://b/"])),
@@ -94,3 +94,10 @@ def test_softening_takes_nothing_but_the_word_required(system: System, data: st.
     assert {p.id for p in found_flaky(system.probes, flaky)} == {
         n for n, p in before.items() if p.required and (n, digest(p)) in flaky
     }
+
+
+def test_a_trial_knows_its_verdict_and_its_probe() -> None:
+    trial = Trial("a/ready", "digest", 10, 1, "not today", 0.5)
+    assert trial.flaky
+    assert not replace(trial, failures=0).flaky
+    assert trial.named == ("a/ready", "digest")

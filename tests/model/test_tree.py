@@ -13,6 +13,7 @@ from stateguard.model.tree import (
     DriftKind,
     Entry,
     Nested,
+    Overlay,
     Stage,
     below,
     compare,
@@ -46,6 +47,7 @@ def test_doing_the_changes_gives_the_other_tree(before: dict[str, Entry], after:
     assert bool(found) is (before != after)
     back = compare(after, before)
     assert (back.added, back.changed, back.removed) == (found.removed, found.changed, found.added)
+    assert found.reversed() == back
 
 
 @given(MAPS, MAPS)
@@ -140,3 +142,20 @@ class Directories(Nested):
 def test_what_lies_below_is_the_same_however_a_map_knows_it(paths: dict[str, Entry], place: str) -> None:
     assert set(below(paths, place)) == set(below(Directories(paths), place))
     assert all(path == place or path.startswith(place + "/") for path in below(paths, place))
+
+
+ENTRIES = (Entry(REGULAR, "1"), Entry(REGULAR, "2"))
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.sampled_from(ENTRIES)),
+    st.dictionaries(st.sampled_from("abcd"), st.none() | st.sampled_from(ENTRIES)),
+)
+def test_an_overlay_is_the_map_with_its_changes(base: dict[str, Entry], changes: dict[str, Entry | None]) -> None:
+    whole = base | changes
+    expected = {path: entry for path, entry in whole.items() if entry is not None}
+    overlay = Overlay(base, changes, "r")
+    assert dict(overlay) == expected
+    assert len(overlay) == len(expected)
+    assert {path: overlay.get(path) for path in "abcd"} == {path: expected.get(path) for path in "abcd"}
+    assert all(base.get(path) != entry for path, entry in overlay.changes.items())

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -7,7 +8,8 @@ from stateguard.model.agent import AgentSpec, Channel, HttpCheck, Probe, ProbeKi
 from stateguard.model.baseline import Baseline, Grade, Statement, before_onset, next_number
 from stateguard.model.condition import Condition, Severity
 from stateguard.model.incident import Incident, IncidentState, TimelineEvent
-from stateguard.model.policy import Policy, System
+from stateguard.model.policy import SHIPPED_ARMING, HostSettings, Policy, System
+from stateguard.model.runtime import Supervisor
 from stateguard.model.transition import (
     BACK,
     FORWARD,
@@ -49,6 +51,16 @@ def test_a_system_has_the_probes_of_all() -> None:
     channels = (Channel("c", "p", "a", "b", probe=of_channel), Channel("d", "p", "a", "b"))
     system = System({"a": AgentSpec("a", ("run",), probes=(PROBE,))}, channels, Policy((), probes=(of_state,)))
     assert system.probes == (PROBE, of_channel, of_state)
+
+
+def test_a_policy_takes_further_patterns_to_ignore() -> None:
+    assert Policy((), ignore=("*.log",)).ignoring(["/home/"]).ignore == ("*.log", "/home/")
+
+
+def test_only_the_guards_own_runtime_needs_commands() -> None:
+    settings = HostSettings("/live", SHIPPED_ARMING)
+    assert settings.needs_commands
+    assert not replace(settings, runtime=Supervisor("/run/supervisor.sock")).needs_commands
 
 
 def baseline(number: int, issued_at: str = "2025-01-01T00:00:00.000Z", **verdict: object) -> Baseline:
@@ -162,3 +174,8 @@ def test_operations_have_the_keys_of_the_contract(incident: int | None) -> None:
     ]
     assert (document["from"], document["to"], document["incident"]) == ("a", "b", incident)
     assert document["duration_seconds"] == 1.2346
+
+
+def test_who_is_started_or_reloaded_is_touched() -> None:
+    plan = Plan(Kind.APPLY, "a" * 40, "b" * 40, "c" * 40, start=("one", "two"), reload=("three",))
+    assert plan.touched == ("one", "two", "three")

@@ -149,3 +149,11 @@ class TestMarks:
     def test_what_nothing_of_ours_was_in_force_for_is_said_so(self) -> None:
         document = watermark.turns([replace(self.FIRST, force=Force("", ""))])[0].as_json()
         assert (document["revision"], document["fingerprint"]) == (None, None)
+
+    def test_lines_under_the_same_are_one_turn_and_a_mark_without_lines_adds_none(self) -> None:
+        marks = [self.FIRST]
+        for number, content in enumerate((b"1\n2\n", b"1\n2\n3\n", b"1\n2\n3\n4\n")):
+            force = B if number == 2 else A
+            mark = watermark.first(PATH, content, force, f"t{number + 2}", number + 1)
+            marks.append(watermark.placed(mark, content, marks, {}.get))
+        assert watermark.turns(marks) == (Turns(1, 1, 3, A, "t3", 2), Turns(1, 4, 4, B, "t4", 3))

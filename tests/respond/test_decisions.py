@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -11,11 +12,11 @@ from hypothesis import given, strategies as st
 from stateguard.model.baseline import Baseline, Grade, Statement
 from stateguard.model.condition import Condition, Severity
 from stateguard.model.health import Health
-from stateguard.model.incident import UNSETTLED, IncidentState
+from stateguard.model.incident import UNSETTLED, Incident, IncidentState
 from stateguard.model.moment import Moment
 from stateguard.model.policy import SHIPPED_ARMING, Arming, Trigger
 from stateguard.respond.authority import Action, Decision, decide, decide_apply
-from stateguard.respond.lifecycle import may_become, review_is_mandatory, worse
+from stateguard.respond.lifecycle import is_outside, may_become, review_is_mandatory, worse
 from stateguard.respond.loopguard import Budget, Tried, stopped_by
 from stateguard.respond.promote import Promotion, Soak, may_promote
 from stateguard.respond.withdraw import Change, targets
@@ -346,3 +347,12 @@ def test_severity_only_grows(one: Severity, other: Severity) -> None:
 
 def test_only_critical_incidents_must_be_reviewed() -> None:
     assert [s for s in Severity if review_is_mandatory(s)] == [Severity.CRITICAL]
+
+
+def test_what_fails_outside_is_known_by_its_type() -> None:
+    incident = Incident(
+        id=1, state=IncidentState.OPEN, severity=Severity.LOW, type="EXTERNAL_FAILED", opened_at="", detected_by="",
+        summary="",
+    )  # fmt: skip
+    assert is_outside(incident)
+    assert not is_outside(replace(incident, type="FLAPPING"))
