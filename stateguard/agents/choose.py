@@ -11,6 +11,7 @@ from stateguard.agents.process import ProcessRuntime
 from stateguard.agents.runtime import GuardRuntime
 from stateguard.agents.supervisor import SupervisorManager
 from stateguard.host.home import Home
+from stateguard.host.reach import ORDINARY, Reach
 from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.model.runtime import Embedded, RuntimeSettings, Supervisor
 
@@ -22,13 +23,15 @@ def make_runtime(
     identity: str,
     changed: Callable[[str], None],
     sandbox: Sandbox = UNCONFINED,
+    reach: Reach = ORDINARY,
 ) -> GuardRuntime:
     """Return the runtime of these settings; nothing is asked or started yet.
 
     ``identity`` is the home's id; ``changed`` is called with an agent's name whenever its state has changed.
-    ``sandbox`` starts what the guard starts itself.
+    ``sandbox`` starts what the guard starts itself, and
+    ``reach`` says which addresses may be asked to drain.
     """
     if isinstance(settings, Embedded):
-        return ProcessRuntime(live, home, identity, changed, sandbox)
+        return ProcessRuntime(live, home, identity, changed, sandbox, reach)
     manager = SupervisorManager(settings) if isinstance(settings, Supervisor) else CommandManager(settings, live)
-    return ManagedRuntime(manager, home, changed)
+    return ManagedRuntime(manager, home, changed, reach)

@@ -26,6 +26,7 @@ from stateguard.host.process import (
     signal_group,
     signal_process,
 )
+from stateguard.host.reach import ORDINARY, Reach
 from stateguard.model.agent import StopPolicy
 
 _AT_ONCE = 64
@@ -36,17 +37,17 @@ _SHORTEST_NAP_SECONDS = 0.002
 _LONGEST_NAP_SECONDS = 0.05
 
 
-def end(leader: ProcessIdentity, policy: StopPolicy) -> bool:
+def end(leader: ProcessIdentity, policy: StopPolicy, reach: Reach = ORDINARY) -> bool:
     """End the process group that an agent leads, or its family; say whether nothing of it is left.
 
     As with Kubernetes, draining uses up the grace period; at least two seconds of it (if it is that long) are kept for
-    the time after the signal.
+    the time after the signal. ``reach`` says which addresses may be asked to drain.
     """
     if not remains(leader):
         return True
     give_up_at = time.monotonic() + policy.grace_period_seconds
     if policy.drain_url:
-        drain(policy)
+        drain(policy, reach)
         least = min(policy.grace_period_seconds, _AFTER_SIGNAL_SECONDS)
         give_up_at = max(give_up_at, time.monotonic() + least)
     if group_of(leader.pid) not in (leader.pid, None):
@@ -102,9 +103,9 @@ def _signal_each(family: Iterable[ProcessIdentity], number: signal.Signals) -> N
             warn("a process of an agent may not be signalled", process=one.pid, error=str(error))
 
 
-def end_all(leaders: Iterable[tuple[ProcessIdentity, StopPolicy]]) -> bool:
+def end_all(leaders: Iterable[tuple[ProcessIdentity, StopPolicy]], reach: Reach = ORDINARY) -> bool:
     """End several process groups at once; say whether nothing is left of any."""
-    return all(threads.each(lambda pair: end(*pair), list(leaders), _AT_ONCE, "end-agent"))
+    return all(threads.each(lambda pair: end(*pair, reach), list(leaders), _AT_ONCE, "end-agent"))
 
 
 def tell(process: ProcessIdentity, name: str) -> bool:
@@ -151,13 +152,13 @@ def _gone_by(gone: Callable[[], bool], give_up_at: float) -> bool:
     return True
 
 
-def drain(policy: StopPolicy) -> None:
+def drain(policy: StopPolicy, reach: Reach = ORDINARY) -> None:
     """Ask an agent to finish what it has begun, for at most its grace period; a refusal is told, and nothing more."""
     url = policy.drain_url
     if not url:
         return
     try:
-        answer = http.request(url, method="POST", timeout_seconds=policy.grace_period_seconds)
+        answer = http.request(url, method="POST", timeout_seconds=policy.grace_period_seconds, reach=reach)
     except (OSError, ValueError) as error:
         warn("an agent could not be drained; it is stopped all the same", url=url, error=str(error))
         return

@@ -23,6 +23,7 @@ from stateguard.errors import AgentsError
 from stateguard.host.clock import boot_id, boot_seconds
 from stateguard.host.home import Home
 from stateguard.host.logs import log, warn
+from stateguard.host.reach import ORDINARY, Reach
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
 
@@ -34,15 +35,18 @@ _DOWN = (AgentState.STOPPED, AgentState.EXITED)
 class ManagedRuntime:
     """Runs agents through a service manager; see :class:`stateguard.agents.runtime.GuardRuntime`."""
 
-    def __init__(self, manager: ServiceManager, home: Home, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self, manager: ServiceManager, home: Home, changed: Callable[[str], None], reach: Reach = ORDINARY
+    ) -> None:
         """Supervise nothing yet, and ask nothing yet.
 
         Args:
             manager: who runs the programs.
             home: its ``run`` directory keeps which process ran which revision.
             changed: called with an agent's name, outside of all locks, whenever its state has changed.
+            reach: says which addresses may be asked to drain.
         """
-        self._manager = manager
+        self._manager, self._reach = manager, reach
         self._registry = Registry(home.run / "managed.json")
         self._lock = threading.Lock()
         self._units: dict[str, Unit] = {}
@@ -98,7 +102,7 @@ class ManagedRuntime:
             program = self._manager.look([name]).get(name)
             leaders = [*unit.strays, *([unit.identity] if unit.identity else [])]
             if program and program.alive and policy.drain_url:
-                drain(policy)
+                drain(policy, self._reach)
             if program and (program.alive or program.state is AgentState.BACKOFF):
                 granted = max(self._manager.end(name), policy.grace_period_seconds)
                 program = self._gone(name, granted + _AFTER_GRACE_SECONDS)

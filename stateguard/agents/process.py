@@ -34,6 +34,7 @@ from stateguard.host.clock import boot_id, boot_seconds, wall_seconds
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
 from stateguard.host.process import alive, ancestors, variables_of
+from stateguard.host.reach import ORDINARY, Reach
 from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
@@ -49,6 +50,7 @@ class ProcessRuntime:
         identity: str,
         changed: Callable[[str], None],
         sandbox: Sandbox = UNCONFINED,
+        reach: Reach = ORDINARY,
     ) -> None:
         """Supervise nothing yet.
 
@@ -59,8 +61,9 @@ class ProcessRuntime:
             changed: called with an agent's name, outside of all locks, whenever its state has changed; usually in the
                 supervising thread, so it must not wait for long.
             sandbox: starts the processes.
+            reach: says which addresses may be asked to drain.
         """
-        self._live, self._home, self._identity, self._sandbox = live, home, identity, sandbox
+        self._live, self._home, self._identity, self._sandbox, self._reach = live, home, identity, sandbox, reach
         self._registry = Registry(home.run / "agents.json")
         self._lock = threading.Lock()
         self._agents: dict[str, Known] = {}
@@ -109,8 +112,9 @@ class ProcessRuntime:
                 leader = agent.child.identity if agent.child else agent.left
                 policy = agent.spec.stop if agent.spec else StopPolicy()
             faults.point("agents.stop")
-            gone = leader is None or end(leader, policy)
-            gone = end_all((stray, policy) for stray in strays(self._identity, name)) and gone
+            gone = leader is None or end(leader, policy, self._reach)
+            left = [(stray, policy) for stray in strays(self._identity, name)]
+            gone = end_all(left, self._reach) and gone
             with self._lock:
                 self._notice(agent)
                 agent.state, agent.left = AgentState.STOPPED, None if gone else leader
@@ -144,7 +148,8 @@ class ProcessRuntime:
         keep, leave = sort_out([one for one in found if one.identity not in mine], digests, lost)
         if leave:
             warn("agents that nobody describes are ended", processes={f.identity.pid: f.name for f in leave})
-        if not end_all((f.identity, specs[f.name].stop if f.name in specs else StopPolicy()) for f in leave):
+        policies = [(f.identity, specs[f.name].stop if f.name in specs else StopPolicy()) for f in leave]
+        if not end_all(policies, self._reach):
             warn("not all of them ended")
         end_orphans(self._identity)
         with self._lock:

@@ -6,6 +6,7 @@ import re
 import types
 import typing
 from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -74,6 +75,15 @@ def _url(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError as error:
+        msg = f"{shown(value)} is no address or network, such as 10.1.2.3, 10.0.0.0/8 or fd00::/8: {error}"
+        raise ValueError(msg) from None
+    return value
+
+
 def _signal(value: str) -> str:
     name = value.removeprefix("SIG")
     if name not in _SIGNALS:
@@ -113,6 +123,7 @@ Signal = Annotated[
     AfterValidator(_signal),
     WithJsonSchema({"type": "string", "enum": [*_SIGNALS, *(f"SIG{name}" for name in _SIGNALS)]}),
 ]
+NetworkText = Annotated[str, Field(max_length=64), AfterValidator(_network)]
 Port = Annotated[int, Field(ge=1, le=_HIGHEST_PORT)]
 Argv = Annotated[list[Required], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from stateguard.config.document import Document
-from stateguard.config.fields import Count, Period, Positive, Required, Size, Strict, Text, check
+from stateguard.config.fields import Count, NetworkText, Period, Positive, Required, Size, Strict, Text, check
 from stateguard.config.mirror import MirrorModel, unique
 from stateguard.config.problem import InvalidDocument, Problem
 from stateguard.config.retention import RetentionModel
@@ -96,6 +97,12 @@ class PushModel(Strict):
     max_size: Size = 20 * MIB
 
 
+class ProbesModel(Strict):
+    """Which addresses of other networks probes may ask."""
+
+    allow: Annotated[list[NetworkText], Field(max_length=1000)] = Field(default_factory=list)
+
+
 class ScrubModel(Strict):
     """How often everything is read anew in the background, and how fast."""
 
@@ -113,6 +120,7 @@ class HostModel(Strict):
     name: Text = ""
     require_signed_commits: Literal["none", "head", "all"] = "none"
     push: PushModel = PushModel()
+    probes: ProbesModel = ProbesModel()
     reserve: Size = 64 * MIB
     logs: LogsModel = LogsModel()
     scrub: ScrubModel = ScrubModel()
@@ -153,6 +161,7 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         runtime=runtime_settings(model.runtime),
         agents_user=model.agents.user,
         confine=model.agents.confine,
+        probe_networks=tuple(ip_network(text) for text in model.probes.allow),
     )
 
 

@@ -18,6 +18,7 @@ from stateguard.guard.settings import Settings
 from stateguard.host.database import Database
 from stateguard.host.home import Home
 from stateguard.host.logs import warn
+from stateguard.host.reach import Reach
 from stateguard.host.sandbox import Sandbox, choose, within
 from stateguard.host.space import Relief
 from stateguard.host.walk import keep_apart
@@ -81,6 +82,7 @@ class Guard:
     reporter: Reporter
     runtime: GuardRuntime
     sandbox: Sandbox
+    reach: Reach
     prober: Prober
     trials: Trials
     watch: Watch
@@ -205,14 +207,13 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     remembered = Remembered(home, live)
     digests = remembered.digests()
     books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), digests)
-    sandbox, runtime, prober = _running(home, live, identity, kept.now(), wake)
+    sandbox, reach, runtime, prober = _running(home, live, identity, kept, wake)
     scanner = Scanners(live, repository, declared, remembered)
-    watch, watermarks = Watch(prober, runtime, wake), Watermarks(database)
+    watch, watermarks, recorder = Watch(prober, runtime, wake), Watermarks(database), Recorder(books, runtime)
     tracked = Tracked(scanner.current, lambda one, other: declared.differing(one, other).paths)
     archive = Archive(Kept(repository, captured, watermarks, digests), declared, scanner.current, tracked)
     remembered.recall(archive)
     preparation = Preparation(declared, archive, scanner.current, runtime, prober, tracked, inside)
-    recorder = Recorder(books, runtime)
     parts = Parts(
         live, repository, captured, scanner.current, archive, runtime, prober, watch, declared.system, recorder.record,
         tracked.hold,
@@ -241,6 +242,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         reporter=reporter,
         runtime=runtime,
         sandbox=sandbox,
+        reach=reach,
         prober=prober,
         trials=tested,
         watch=watch,
@@ -254,14 +256,15 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
 
 
 def _running(
-    home: Home, live: Path, identity: str, settings: HostSettings, wake: threading.Event
-) -> tuple[Sandbox, GuardRuntime, Prober]:
-    """Return what starts programs that a push chose, kept from the home, and who uses it: agents and probes."""
+    home: Home, live: Path, identity: str, kept: Settings, wake: threading.Event
+) -> tuple[Sandbox, Reach, GuardRuntime, Prober]:
+    """Return what keeps what a push chose from the home and from networks, and who uses it: agents and probes."""
+    settings, reach = kept.now(), Reach(lambda: kept.now().probe_networks)
     outside = os.path.realpath(home.root) if home.inside(live) else ""
     keep_apart(live, home.root, within(home.root, live) or outside)
     sandbox = choose(home.root, live, settings.agents_user, confine=settings.confine)
-    runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set(), sandbox)
-    return sandbox, runtime, Prober(live, lambda _: wake.set(), sandbox=sandbox)
+    runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set(), sandbox, reach)
+    return sandbox, reach, runtime, Prober(live, lambda _: wake.set(), sandbox=sandbox, reach=reach)
 
 
 class _Signing:

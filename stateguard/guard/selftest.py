@@ -51,7 +51,7 @@ def selftest(
             shown[0] = done * 100 // of
             progress(done, of, _TITLE)
 
-    found = trials(probes, guard.live, runs, told, sandbox=guard.sandbox) if probes else []
+    found = trials(probes, guard.live, runs, told, sandbox=guard.sandbox, reach=guard.reach) if probes else []
     guard.trials.record(found)
     documents = [trial_document(p, t) for p, t in zip(probes, found, strict=True)]
     return {"probes": documents, "flaky": [d["probe"] for d in documents if d["flaky"] and d["required"]]}

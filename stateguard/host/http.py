@@ -6,10 +6,13 @@ import contextlib
 import http.client
 import io
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from stateguard.host.reach import ORDINARY, Reach
 
 _CAP_BYTES = 64 * 1024
 
@@ -22,10 +25,11 @@ class Answer:
     body: bytes
 
 
-def request(url: str, *, method: str = "GET", timeout_seconds: float) -> Answer:
-    """Make one request.
+def request(url: str, *, method: str = "GET", timeout_seconds: float, reach: Reach = ORDINARY) -> Answer:
+    """Make one request of a host within reach.
 
     Raises:
+        OutOfReachError: the host has an address that may not be asked; a ValueError.
         OSError: no connection, or no answer within the timeout.
         ValueError: the URL is none, or the answer is no HTTP.
     """
@@ -34,9 +38,8 @@ def request(url: str, *, method: str = "GET", timeout_seconds: float) -> Answer:
         message = f"{url!r} is no http or https URL"
         raise ValueError(message)
     give_up_at = time.monotonic() + timeout_seconds
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        with contextlib.closing(kind(parts.hostname, parts.port, timeout=timeout_seconds)) as connection:
+        with contextlib.closing(_connected(parts, parts.hostname, give_up_at, reach)) as connection:
             connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
             source = cast("socket.socket", _Bounded(connection.sock, give_up_at))
             with http.client.HTTPResponse(source, method=method) as response:
@@ -49,6 +52,25 @@ def request(url: str, *, method: str = "GET", timeout_seconds: float) -> Answer:
         if isinstance(error, http.client.InvalidURL):
             message = f"{url!r} is no URL: {error}"
         raise ValueError(message) from error
+
+
+def _connected(parts: SplitResult, host: str, give_up_at: float, reach: Reach) -> http.client.HTTPConnection:
+    """Return a connection to an address that was judged; for the server, and its certificate, it is the host's name."""
+    secure = parts.scheme == "https"
+    context = ssl.create_default_context() if secure else None
+    connection = (
+        http.client.HTTPSConnection(host, parts.port, context=context)
+        if secure
+        else http.client.HTTPConnection(host, parts.port)
+    )
+    plain = reach.connect(host, connection.port, give_up_at)
+    try:
+        plain.settimeout(max(0.001, give_up_at - time.monotonic()))
+        connection.sock = context.wrap_socket(plain, server_hostname=host) if context else plain
+    except BaseException:
+        plain.close()
+        raise
+    return connection
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 
 from stateguard.model.agent import AgentSpec, Channel, Probe
 from stateguard.model.ceiling import SHIPPED_CEILING, Ceiling
@@ -145,6 +146,7 @@ class HostSettings:
     runtime: RuntimeSettings = field(default_factory=Embedded)
     agents_user: str = ""
     confine: bool = True
+    probe_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def needs_commands(self) -> bool:

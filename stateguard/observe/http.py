@@ -6,17 +6,21 @@ import socket
 from urllib.parse import urlsplit
 
 from stateguard.host import http
+from stateguard.host.reach import ORDINARY, OutOfReachError, Reach
 from stateguard.model.agent import HttpCheck
 from stateguard.observe.outcome import Outcome, broken, excerpt, failed, passed, silent
+from stateguard.text.escape import line
 
 _PASSES = range(200, 400)
 _BODY_CHARACTERS = 120
 
 
-def check(asked: HttpCheck, timeout_seconds: float) -> Outcome:
-    """GET the URL."""
+def check(asked: HttpCheck, timeout_seconds: float, reach: Reach = ORDINARY) -> Outcome:
+    """GET the URL, of a host within reach."""
     try:
-        answer = http.request(asked.url, timeout_seconds=timeout_seconds)
+        answer = http.request(asked.url, timeout_seconds=timeout_seconds, reach=reach)
+    except OutOfReachError as error:
+        return broken(line(str(error)))
     except TimeoutError:
         return silent(timeout_seconds)
     except ConnectionRefusedError:

@@ -16,6 +16,7 @@ from pathlib import Path
 from stateguard.host import threads
 from stateguard.host.clock import boot_seconds
 from stateguard.host.logs import failure
+from stateguard.host.reach import ORDINARY, Reach
 from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.host.threads import NO_THREAD
 from stateguard.model.agent import Probe, ProbeKind
@@ -67,7 +68,12 @@ class Prober:
     """Asks probes until it is closed. Every method may be called from any thread."""
 
     def __init__(
-        self, live: Path, changed: Callable[[str], None], workers: int = 8, sandbox: Sandbox = UNCONFINED
+        self,
+        live: Path,
+        changed: Callable[[str], None],
+        workers: int = 8,
+        sandbox: Sandbox = UNCONFINED,
+        reach: Reach = ORDINARY,
     ) -> None:
         """Ask nothing yet.
 
@@ -76,8 +82,9 @@ class Prober:
             changed: called with a probe's id, outside of all locks and in a worker, when its verdict has changed.
             workers: how many probes may be asked at the same time.
             sandbox: starts the commands.
+            reach: says which addresses may be asked.
         """
-        self._live, self._changed, self._sandbox = live, changed, sandbox
+        self._live, self._changed, self._sandbox, self._reach = live, changed, sandbox, reach
         self._entries: dict[str, _Entry] = {}
         self._paused: set[str] = set()
         self._ready = threading.Condition()
@@ -200,7 +207,7 @@ class Prober:
 
     def _run(self, entry: _Entry, probe: Probe, epoch: int) -> None:
         begun_at = boot_seconds()
-        outcome = ask(probe, self._live, self._sandbox)
+        outcome = ask(probe, self._live, self._sandbox, self._reach)
         now = boot_seconds()
         observation = Observation(probe.id, outcome.result, outcome.message, begun_at, now - begun_at)
         with self._ready:

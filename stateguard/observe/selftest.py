@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stateguard.host.clock import boot_seconds, now_text
 from stateguard.host.database import Database
+from stateguard.host.reach import ORDINARY, Reach
 from stateguard.host.sandbox import UNCONFINED, Sandbox
 from stateguard.model.agent import Probe
 from stateguard.model.health import Result
@@ -28,7 +29,13 @@ Told = Callable[[int, int], None]
 
 
 def trials(
-    probes: Sequence[Probe], live: Path, count: int, told: Told, workers: int = WORKERS, sandbox: Sandbox = UNCONFINED
+    probes: Sequence[Probe],
+    live: Path,
+    count: int,
+    told: Told,
+    workers: int = WORKERS,
+    sandbox: Sandbox = UNCONFINED,
+    reach: Reach = ORDINARY,
 ) -> list[Trial]:
     """Ask every probe so many times, as fast as it answers; each by itself, several probes beside each other."""
     lock, done = threading.Lock(), [0]
@@ -37,7 +44,7 @@ def trials(
         runs = failures = 0
         last, began = "", boot_seconds()
         while goes_on(count, runs, failures) and (not runs or boot_seconds() - began < BUDGET_SECONDS):
-            outcome = ask(probe, live, sandbox)
+            outcome = ask(probe, live, sandbox, reach)
             runs += 1
             if outcome.result is not Result.PASS:
                 failures, last = failures + 1, outcome.message

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given, strategies as st
@@ -27,6 +28,11 @@ def test_settings_are_read() -> None:
     assert parse_host(load(text.encode(), "guard.yaml")) == read(text)
 
 
+def test_networks_that_probes_may_ask_are_read() -> None:
+    found = read('probes: {allow: [10.1.2.3, 10.2.0.0/16, "fd00::/8"]}\n').probe_networks
+    assert found == (ip_network("10.1.2.3/32"), ip_network("10.2.0.0/16"), ip_network("fd00::/8"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -36,6 +42,9 @@ def test_settings_are_read() -> None:
         ("arming: {saok: act}\n", "did you mean soak?"),
         ("cycle: 0\n", "cycle must be at least 0.05"),
         ("listen: 1\n", 'unknown key "listen"'),
+        ("probes: {allow: [10.0.0.0/33]}\n", '"10.0.0.0/33" is no address or network'),
+        ("probes: {allow: [10.1.2.3/8]}\n", "has host bits set"),
+        ("probes: {allow: [db.internal]}\n", '"db.internal" is no address or network'),
     ],
 )
 def test_mistakes_are_told(text: str, message: str) -> None:
