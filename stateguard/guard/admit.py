@@ -14,7 +14,7 @@ from stateguard.admission.tree import Tree
 from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
 from stateguard.errors import StateguardError
-from stateguard.guard.budget import Deadline, Spending, changed_problems
+from stateguard.guard.budget import Deadline, Spending, changed_problems, weight_problems
 from stateguard.guard.compose import Guard
 from stateguard.guard.emergency import admitted, emergency_of
 from stateguard.guard.lockdown import lock_problems
@@ -64,8 +64,9 @@ def admit(
     """
     began = boot_seconds()
     repository = Repository(guard.repository.path, Path(quarantine) if quarantine else None)
-    checked = [_update(repository, *update) for update in updates]
-    problems = [*ref_problems(checked), *option_problems(options), *_busy(guard)]
+    heavy = weight_problems(Path(quarantine)) if quarantine else []  # before anything in it is read
+    checked = [_update(repository, *update) for update in ([] if heavy else updates)]
+    problems = [*heavy, *ref_problems(checked), *option_problems(options), *_busy(guard)]
     emergency, unfit = (None, []) if problems else emergency_of(guard, repository, checked, options)
     problems += unfit
     policy = [] if problems else lock_problems(guard, repository, checked, user)

@@ -20,7 +20,7 @@ from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
 from stateguard.guard.recover import come_home, recover
 from stateguard.guard.scrub import Scrub
-from stateguard.guard.tending import LogTender, ReserveTender
+from stateguard.guard.tending import InputTender, LogTender, ReserveTender
 from stateguard.guard.upgrade import upgrade
 from stateguard.guard.watchdog import Watchdog, notify
 from stateguard.guard.worker import Worker
@@ -88,6 +88,7 @@ class Daemon:
         self._watchdog = Watchdog()
         self._tender = LogTender(guard.home.logs, lambda: guard.settings)
         self._reserver = ReserveTender(guard.home.reserve, lambda: guard.settings)
+        self._taker = InputTender(guard.home.repository, lambda: guard.settings)
         self._applies = Applies(guard)
         self._watcher = Watcher(guard.live, guard.scanner().rules, self._touched)
         self.worker = Worker(guard.wake, self._busy_with)
@@ -166,6 +167,7 @@ class Daemon:
         try:
             self._tender.tend()
             self._reserver.tend()
+            self._taker.tend()
             come_home(self._guard)
             self._cycle.turn()
             self._instruments.cycled(boot_seconds() - began)

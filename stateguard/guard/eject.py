@@ -23,7 +23,7 @@ from stateguard.live.lock import release
 from stateguard.model.health import ALIVE
 from stateguard.record.audit import Entry
 from stateguard.state.git import git_raw
-from stateguard.state.repository import unserve
+from stateguard.state.settings import unserve
 
 Say = Callable[[str], None]
 

@@ -1,4 +1,4 @@
-"""Tend the guard home: set logs aside that have grown too large, and disk space for the day when there is none."""
+"""Tend the guard home: logs grown too large, disk space for the day without any, and what git takes at most."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from stateguard.host.logs import log, warn
 from stateguard.host.rotate import rotate
 from stateguard.host.space import keep_reserve, reserve_gone, space_at
 from stateguard.model.policy import HostSettings
+from stateguard.state.settings import configure, settings_unlike_wanted
 
 _EVERY_SECONDS = 10.0
 _SPARE = 2
@@ -79,6 +80,29 @@ class ReserveTender:
         else:
             if wanted:
                 log("set disk space aside", bytes=wanted)
+
+
+class InputTender:
+    """Tells git at most how much of a push to take, whenever guard.yaml comes to say another budget."""
+
+    def __init__(self, repository: Path, settings: Callable[[], HostSettings]) -> None:
+        """Begin with what the repository is configured for: that was renewed when the guard started."""
+        self._repository, self._settings = repository, settings
+        self._push = settings().push
+
+    def tend(self) -> None:
+        """Look whether the budget is another one.
+
+        Raises:
+            StorageError: git could not be told; the next look tries again.
+        """
+        push = self._settings().push
+        if push == self._push:
+            return
+        if unlike := settings_unlike_wanted(self._repository, push):
+            configure(self._repository, unlike)
+            log("git settings follow guard.yaml", repository=self._repository.name, settings=sorted(unlike))
+        self._push = push
 
 
 def _lies_there(path: Path, size_bytes: int) -> bool:

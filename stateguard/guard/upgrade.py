@@ -13,12 +13,13 @@ from typing import Any
 from stateguard import __version__, faults
 from stateguard.errors import RefusedError, StorageError
 from stateguard.guard.hooks import refresh_hooks
+from stateguard.guard.settings import read_settings
 from stateguard.host import files
 from stateguard.host.clock import now_text
 from stateguard.host.database import UPGRADES, VERSION, newer
 from stateguard.host.home import Home
 from stateguard.host.walk import open_root
-from stateguard.state.repository import configure, settings_unlike_wanted
+from stateguard.state.settings import configure, settings_unlike_wanted
 
 Say = Callable[[str], None]
 
@@ -107,6 +108,7 @@ def renew(home: Home, say: Say) -> None:
     """Make hooks and git settings what this installation makes them: its environment may have moved.
 
     Raises:
+        InvalidDocument: guard.yaml is not valid.
         StorageError: git or the disk refused.
     """
     try:
@@ -114,8 +116,8 @@ def renew(home: Home, say: Say) -> None:
             say("the git hooks were of another installation and were renewed")
     except OSError as error:
         raise StorageError(f"the hooks cannot be written: {error.strerror}", next_step="stateguard doctor") from error
-    for repository, served in ((home.repository, True), (home.captured, False)):
-        if unlike := settings_unlike_wanted(repository, served=served):
+    for repository, serves in ((home.repository, read_settings(home).push), (home.captured, None)):
+        if unlike := settings_unlike_wanted(repository, serves):
             configure(repository, unlike)
             say(f"git settings of {repository.name} were renewed: {', '.join(unlike)}")
 

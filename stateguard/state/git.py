@@ -15,7 +15,9 @@ _SAFE = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "LC_ALL": "C",
+    "STATEGUARD_MOVES": "1",
 }
+"""The last one tells the repository's reference-transaction hook that it is us who move refs."""
 
 _REACHING = ("SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
              "no_proxy", "NO_PROXY")  # fmt: skip

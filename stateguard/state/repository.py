@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,9 +14,10 @@ from pygit2.enums import ObjectType
 from stateguard import faults
 from stateguard.errors import NotFoundError, StorageError
 from stateguard.model.identity import ZERO
-from stateguard.state.git import git, git_raw
+from stateguard.state.git import git
 from stateguard.state.locks import despite_locks
 from stateguard.state.refs import WRITER, moved_here
+from stateguard.state.settings import SHIPPED_SERVICE, configure, wanted_settings
 
 pygit2.option(pygit2.enums.Option.ENABLE_FSYNC_GITDIR, True)  # noqa: FBT003 - the library's own signature
 
@@ -28,79 +29,6 @@ _DEFAULT_LEVEL = -1
 pygit2.settings.mwindow_size = 1024 * 1024
 pygit2.settings.mwindow_mapped_limit = 16 * 1024 * 1024
 """So much of all packs is mapped into memory at once, where libgit2 by itself would hold on to gigabytes."""
-
-_CONFIG = {
-    "core.logAllRefUpdates": "true",
-    "gc.auto": "0",
-    "pack.threads": "1",
-    "pack.windowMemory": "64m",
-    "receive.autogc": "false",
-}
-
-_FSYNC_SINCE = (2, 36)
-
-_SERVED = {
-    "receive.advertisePushOptions": "true",
-    "receive.procReceiveRefs": "refs/heads/main",
-    "receive.fsckObjects": "true",
-    "receive.denyDeletes": "false",
-    "receive.maxInputSize": "512m",
-    "uploadpack.hideRefs": "refs/stateguard/candidate",
-}
-
-
-def _durable() -> dict[str, str]:
-    """Return the setting under which git flushes what it writes; it has another name since git 2.36."""
-    words = git_raw(("version",)).decode().split()
-    version = tuple(int(part) for part in words[2].split(".")[:2])
-    return {"core.fsync": "all"} if version >= _FSYNC_SINCE else {"core.fsyncObjectFiles": "true"}
-
-
-def wanted_settings(*, served: bool) -> dict[str, str]:
-    """Return the git settings of a repository of ours; those of a served one are what keeps pushes guarded."""
-    return _CONFIG | _durable() | (_SERVED if served else {})
-
-
-def configure(path: Path, settings: Mapping[str, str]) -> None:
-    """Write settings into a repository's configuration.
-
-    Raises:
-        StorageError: git could not.
-    """
-    for key, value in settings.items():
-        git(path, "config", "--replace-all", key, value)
-
-
-def unserve(path: Path) -> None:
-    """Take out of a repository's configuration what made it a served one: it is plain git's again.
-
-    Raises:
-        StorageError: git could not.
-    """
-    found = settings_of(path)
-    for key in _SERVED:
-        if key.lower() in found:
-            git(path, "config", "--unset-all", key)
-
-
-def settings_of(path: Path) -> dict[str, str]:
-    """Return a repository's own git settings, keys in lower case; of several values the last one.
-
-    Raises:
-        StorageError: the configuration cannot be read.
-    """
-    listed = git(path, "config", "--local", "--list", "--null").decode(errors="replace")
-    return dict(line.partition("\n")[::2] for line in listed.split("\0") if line)
-
-
-def settings_unlike_wanted(path: Path, *, served: bool) -> dict[str, str]:
-    """Return what a repository of ours should be configured with and is not.
-
-    Raises:
-        StorageError: the configuration cannot be read.
-    """
-    found = settings_of(path)
-    return {k: v for k, v in wanted_settings(served=served).items() if found.get(k.lower()) != v}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +73,7 @@ class Repository:
             StorageError: git could not.
         """
         git(path, "init", "-q", "--bare", "--initial-branch=main", str(path))
-        configure(path, wanted_settings(served=served))
+        configure(path, wanted_settings(SHIPPED_SERVICE if served else None))
         return cls(path)
 
     @property

@@ -23,7 +23,8 @@ from stateguard.host.logs import failure, log, warn
 from stateguard.host.walk import open_root
 from stateguard.model.identity import ZERO
 from stateguard.state.git import git
-from stateguard.state.repository import RefMove, Repository, settings_of
+from stateguard.state.repository import RefMove, Repository
+from stateguard.state.settings import settings_of
 
 _BASE = "stateguard-base"
 """File in a spool with the refs it began with, as ``for-each-ref`` lists them."""

@@ -9,7 +9,9 @@ import pytest
 from pygit2.enums import ObjectType
 
 from driving import Driver, git, sh
-from stateguard.guard.budget import Deadline, Spending, changed_problems
+from helpers import eventually
+from packing import COMMIT, TREE, ZERO, Part, chain, identity, pack, received
+from stateguard.guard.budget import MOST_DELTAS, Deadline, Spending, changed_problems
 from stateguard.guard.secrets import Search
 from stateguard.model.policy import PushBudget
 from stateguard.model.tree import REGULAR, Entry
@@ -121,6 +123,35 @@ def test_the_hook_holds_to_it_while_no_guard_runs(driver: Driver) -> None:
         assert "this push brings 5 new files" in driver.push().stderr
     finally:
         driver.start()
+
+
+def test_a_pack_that_is_too_heavy_is_refused_before_anything_in_it_is_read(driver: Driver) -> None:
+    """By a client that speaks to receive-pack itself: stock git makes no such pack."""
+    refs, head = driver.refs(), driver.main
+    tree = identity(TREE, b"")
+    commit = f"tree {tree}\nparent {head}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nBomb\n".encode()
+    bomb = [*chain(MOST_DELTAS + 1), Part(TREE, b""), Part(COMMIT, commit)]
+    for ref, old in (("refs/heads/main", head), ("refs/heads/bomb", ZERO)):
+        answer = received(driver.repository, pack(bomb), identity(COMMIT, commit), ref, old)
+        assert "has 4,096 deltas one over another" in answer
+        assert f"ng {ref} pre-receive hook declined" in answer
+        assert driver.refs() == refs
+    assert not list((driver.repository / "objects").glob("tmp_objdir*"))
+
+
+def test_what_git_takes_follows_the_settings(driver: Driver) -> None:
+    settings, text = driver.home / "guard.yaml", (driver.home / "guard.yaml").read_text()
+
+    def limit() -> str:
+        return git(driver.repository, "config", "receive.maxInputSize")
+
+    assert limit() == str(64 * 1024 * 1024 + 2 * SIZE)
+    settings.write_text(text.replace(f"max_size: {SIZE // 1024}KiB", "max_size: 1MiB"))
+    try:
+        eventually(lambda: limit() == str(66 * 1024 * 1024), seconds=20)
+    finally:
+        settings.write_text(text)
+    eventually(lambda: limit() == str(64 * 1024 * 1024 + 2 * SIZE), seconds=20)
 
 
 def test_the_shipped_budget() -> None:

@@ -12,9 +12,12 @@ from stateguard.errors import StorageError
 from stateguard.guard.doctor.finding import Finding, Mending, Subject, ok, problem, warning
 from stateguard.guard.hooks import HOOKS, hook_text, install_hooks
 from stateguard.host import command
-from stateguard.state.repository import configure, settings_of, settings_unlike_wanted
+from stateguard.model.policy import PushBudget
+from stateguard.state.settings import SHIPPED_SERVICE, configure, settings_of, settings_unlike_wanted
+from stateguard.text.words import joined
 
 _FIX = "stateguard doctor --fix"
+_EXEC = "exec "
 _PYTHON, _CLIENT = 1, 4
 """Where the words stand in ``exec PYTHON -I -S CLIENT NAME``."""
 
@@ -27,7 +30,7 @@ def hooks(subject: Subject) -> Iterator[Finding]:
     wrong = [finding for name in HOOKS for finding in _hook(repository, name)]
     yield from wrong
     if not wrong:
-        yield ok("hooks", f"{' and '.join(HOOKS)} are as this stateguard writes them")
+        yield ok("hooks", f"{joined(HOOKS)} are as this stateguard writes them")
 
 
 def _hook(repository: Path, name: str) -> Iterator[Finding]:
@@ -42,12 +45,12 @@ def _hook(repository: Path, name: str) -> Iterator[Finding]:
             "hooks", f"the hook {path} may not be executed: git passes it over, pushes are not guarded", _FIX, fix
         )
     elif text != hook_text(name):
-        yield _other(path, text, fix)
+        yield _other(path, text, fix) if _EXEC in hook_text(name) else _unlike(path, fix)
 
 
 def _other(path: Path, text: str, fix: Mending) -> Finding:
     """Judge a hook that is not what this installation would write."""
-    words = next((shlex.split(line) for line in text.splitlines() if line.startswith("exec ")), [])
+    words = next((shlex.split(line) for line in text.splitlines() if line.startswith(_EXEC)), [])
     if len(words) <= _CLIENT:
         return problem("hooks", f"{path} is not stateguard's: pushes do what somebody else wrote there", _FIX, fix)
     python, client = words[_PYTHON], words[_CLIENT]
@@ -64,6 +67,12 @@ def _other(path: Path, text: str, fix: Mending) -> Finding:
         message = f"{path} runs stateguard {version}; this is {__version__}"
         return warning("hooks", f"{message}: a push is judged by the other while no guard runs", _FIX, fix)
     return warning("hooks", f"{path} runs another installation ({python}) of the same version", _FIX, fix)
+
+
+def _unlike(path: Path, fix: Mending) -> Finding:
+    """Judge a hook that starts nothing and is not as this installation writes it."""
+    message = f"{path} is not as this stateguard writes it: refs are guarded less than they could be"
+    return warning("hooks", message, _FIX, fix)
 
 
 def _version_of(python: str) -> str | None:
@@ -84,12 +93,13 @@ def configuration(subject: Subject) -> Iterator[Finding]:
     """Look whether both repositories are configured as they were made."""
     if subject.home is None:
         return
-    for repository, served in ((subject.home.repository, True), (subject.home.captured, False)):
+    push = subject.settings.push if subject.settings else SHIPPED_SERVICE
+    for repository, serves in ((subject.home.repository, push), (subject.home.captured, None)):
         if repository.is_dir():
-            yield from _configuration(repository, served=served)
+            yield from _configuration(repository, serves)
 
 
-def _configuration(repository: Path, *, served: bool) -> Iterator[Finding]:
+def _configuration(repository: Path, serves: PushBudget | None) -> Iterator[Finding]:
     try:
         found = settings_of(repository)
     except StorageError as error:
@@ -99,7 +109,7 @@ def _configuration(repository: Path, *, served: bool) -> Iterator[Finding]:
     if elsewhere is not None:
         message = f"{repository} takes its hooks from {elsewhere}: stateguard's do not run, pushes are not guarded"
         yield problem("git-settings", message, f"git -C {repository} config --unset-all core.hooksPath")
-    wrong = settings_unlike_wanted(repository, served=served)
+    wrong = settings_unlike_wanted(repository, serves)
     if not wrong:
         if elsewhere is None:
             yield ok("git-settings", f"{repository.name} is configured as it was made")
