@@ -8,7 +8,7 @@ from pathlib import Path
 from stateguard.config.resources import shipped
 from stateguard.host import files
 
-HOOKS = ("pre-receive", "proc-receive")
+HOOKS = ("pre-receive", "proc-receive", "reference-transaction")
 
 
 def install_hooks(repository: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from driving import Driver, environment, git, sh
+from driving import Driver, environment, git, past_hooks, sh
 from tiny import ALPHA, write_tiny
 
 
@@ -78,21 +78,21 @@ def test_a_rollback_to_what_is_live_is_refused(tiny: Driver) -> None:
 def test_a_moved_baseline_tag_does_not_verify(home: Driver) -> None:
     assert home.offer("config/shared.yaml", "limits: {plans: 5}\n").returncode == 0
     tag = git(home.repository, "rev-parse", "refs/tags/baseline/1")
-    git(home.repository, "update-ref", "refs/tags/baseline/1", home.main)
+    past_hooks(home.repository, "update-ref", "refs/tags/baseline/1", home.main)
     document = home.ask("baseline", "verify", status=10)
     assert not document["valid"]
     home.ask("baseline", "verify", "1", status=10)
     assert home.refused("rollback", "1", "--yes", "--force", status=10)["code"] == "trust"
-    git(home.repository, "update-ref", "refs/tags/baseline/1", tag)
+    past_hooks(home.repository, "update-ref", "refs/tags/baseline/1", tag)
     assert home.ask("baseline", "verify", "1")["valid"]
 
 
 def test_a_baseline_copied_under_another_number_does_not_verify(home: Driver) -> None:
-    git(home.repository, "update-ref", "refs/tags/baseline/7", "refs/tags/baseline/1")
+    past_hooks(home.repository, "update-ref", "refs/tags/baseline/7", "refs/tags/baseline/1")
     home.ask("baseline", "verify", "7", status=10)
     assert not home.ask("baseline", "list")["baselines"][0]["valid"]
     home.refused("rollback", "7", "--yes", status=10)
-    git(home.repository, "update-ref", "-d", "refs/tags/baseline/7")
+    past_hooks(home.repository, "update-ref", "-d", "refs/tags/baseline/7")
 
 
 def test_a_revoked_baseline_is_not_gone_back_to(home: Driver) -> None:
@@ -121,10 +121,10 @@ def test_a_missing_key_is_10_and_reading_goes_on(home: Driver) -> None:
 
 def test_a_cut_audit_chain_is_10(home: Driver) -> None:
     head, parent = git(home.repository, "rev-parse", "refs/stateguard/audit", "refs/stateguard/audit~1").splitlines()
-    git(home.repository, "update-ref", "refs/stateguard/audit", parent)
+    past_hooks(home.repository, "update-ref", "refs/stateguard/audit", parent)
     document = home.ask("audit", "verify", status=10)
     assert document["problems"]
-    git(home.repository, "update-ref", "refs/stateguard/audit", head)
+    past_hooks(home.repository, "update-ref", "refs/stateguard/audit", head)
     assert home.ask("audit", "verify")["valid"]
 
 

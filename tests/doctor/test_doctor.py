@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from driving import Document, Driver, git, sh
+from driving import Document, Driver, git, past_hooks, sh
 from stateguard.errors import StorageError
 from stateguard.guard.doctor import examine as table
 from stateguard.guard.doctor.finding import subject_of
@@ -107,8 +107,8 @@ DAMAGES: list[tuple[str, Damage, str]] = [
     ("home", lambda d: shutil.rmtree(d.repository), "lacks repo.git"),
     ("repository", lambda d: (d.home / "captured.git/HEAD").unlink(), "is no git repository"),
     ("refs", lambda d: (d.repository / APPLIED_REF).write_text("torn"), "what is live cannot be read"),
-    ("refs", lambda d: git(d.repository, "update-ref", "-d", APPLIED_REF), "nothing was ever applied"),
-    ("refs", lambda d: git(d.repository, "update-ref", "-d", MAIN_REF), "main names nothing"),
+    ("refs", lambda d: past_hooks(d.repository, "update-ref", "-d", APPLIED_REF), "nothing was ever applied"),
+    ("refs", lambda d: past_hooks(d.repository, "update-ref", "-d", MAIN_REF), "main names nothing"),
     ("refs", _lose_content, "is missing"),
     ("keys", lambda d: (d.home / "keys/guard").unlink(), "cannot be read"),
     ("keys", lambda d: (d.home / "keys/guard").chmod(0o644), "read by others"),

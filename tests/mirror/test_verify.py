@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from driving import Driver, git, sh, stock_fingerprint
+from driving import Driver, git, past_hooks, sh, stock_fingerprint
 from mirror.setting import bare, refs
 from stateguard.guard.compose import Guard, compose
 from stateguard.host.home import Home
@@ -174,10 +174,10 @@ def test_a_baseline_that_says_another_fingerprint_is_found_although_it_is_signed
     tag = write_tag(guard.repository, unsigned, guard.books.signer(unsigned))
     accepted = "INSERT INTO baseline (number, tag_object, accepted_at) VALUES (2, ?, ?)"
     guard.database.execute(accepted, (tag, wrong.issued_at))
-    git(kept.repository, "update-ref", "refs/tags/baseline/2", tag)
+    past_hooks(kept.repository, "update-ref", "refs/tags/baseline/2", tag)
     guard.mirrors.sync(kept.spec("open"))
     found = kept.verify("open")
-    git(kept.repository, "update-ref", "-d", "refs/tags/baseline/2")
+    past_hooks(kept.repository, "update-ref", "-d", "refs/tags/baseline/2")
     guard.database.execute("DELETE FROM baseline WHERE number=2")
     assert found.tampered == (
         f"baseline/2: its fingerprint there is {true.desired_fingerprint}, not {wrong.desired_fingerprint}",
