@@ -21,6 +21,10 @@ _AWAY_SECONDS = 60.0
 _DAEMON_SECONDS = 20.0
 _BETWEEN_SECONDS = 0.05
 _PKT_HEAD = 4
+_TRACE = b"Traceback (most recent call last)"
+_MEMORY_BYTES = 4 << 30
+_PROCESSOR_SECONDS = 120
+"""What a hook that admits by itself may use: it reads what nobody has judged."""
 
 
 class GuardAwayError(Exception):
@@ -124,17 +128,57 @@ def fall_back(home: str, command: str, request: dict[str, Any]) -> int:
     """Run the hook in this interpreter with its libraries; returns its exit status."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     argv = [sys.executable, "-I", "-m", "stateguard", "--home", home, "hook", command]
-    reader, writer = os.pipe()
-    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
-        child = os.fork()
-        if child == 0:
-            os.dup2(reader, 0)
-            os.dup2(2, 1)
-            os.close(writer)
-            os.execve(argv[0], argv, environment)
-        os.close(reader)
-        pipe.write(json.dumps(request))
+    asked, asking = os.pipe()
+    said, saying = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for descriptor, number in ((asked, 0), (saying, 1), (saying, 2)):
+            os.dup2(descriptor, number)
+        os.closerange(3, saying + 1)
+        if command == "admit":
+            bound()
+        os.execve(argv[0], argv, environment)
+    os.close(asked)
+    os.close(saying)
+    hand_over(asking, json.dumps(request).encode())
+    pass_on(home, said)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def hand_over(descriptor: int, content: bytes) -> None:
+    """Write a request to a child; one that ends before it has read it says why by its status."""
+    try:
+        with os.fdopen(descriptor, "wb") as pipe:
+            pipe.write(content)
+    except BrokenPipeError:
+        return
+
+
+def pass_on(home: str, descriptor: int) -> None:
+    """Let the pusher read what a child says; what only helps those who mend it goes into a file of the home."""
+    with os.fdopen(descriptor, "rb") as pipe:
+        said = pipe.read()
+    if _TRACE not in said:
+        os.write(2, said)
+        return
+    path = os.path.join(home, "logs", f"hook-{os.getpid()}.txt")
+    try:
+        with open(path, "xb") as file:
+            file.write(said)
+    except OSError as error:
+        path = f"nowhere: {error.strerror}"
+    tell(f"the check failed: {said.decode(errors='replace').strip().splitlines()[-1]}; refused, nothing was changed")
+    tell(f"  next: stateguard doctor; what happened is in {path}")
+
+
+def bound() -> None:
+    """Bound what this process may use, where it is not bound more narrowly already."""
+    import resource
+
+    for what, most in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CPU, _PROCESSOR_SECONDS)):
+        now, hard = resource.getrlimit(what)
+        if now == resource.RLIM_INFINITY or now > most:
+            resource.setrlimit(what, (most, hard))
 
 
 def daemon_holds(home: str) -> bool:
@@ -282,5 +326,14 @@ def flush() -> None:
     os.write(1, b"0000")
 
 
+def guarded() -> int:
+    """Run one hook; whatever goes wrong in it refuses, in one line."""
+    try:
+        return main()
+    except Exception as error:  # noqa: BLE001 - nobody but the pusher reads this, and they cannot mend it
+        tell(f"the hook failed: {type(error).__name__}: {error}; refused, nothing was changed")
+        return 1
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded())
