@@ -104,14 +104,14 @@ def chain(length: int, first: bytes = b"x" * 40) -> Iterator[Part]:
 
 
 def indexed(
-    pack: bytes, objects: Path, repository: Path, *, memory_kib: int = 1 << 20, strict: bool = True
+    pack: bytes, objects: Path, repository: Path, *, memory_kib: int = 1 << 20, checks: str = "--strict"
 ) -> subprocess.CompletedProcess[bytes]:
     """Take a pack in as receive-pack does, into a directory that borrows from a repository; bounded in memory."""
     (objects / "pack").mkdir(parents=True, exist_ok=True)
     borrowed = {"GIT_OBJECT_DIRECTORY": str(objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(repository / "objects")}
     words = ["git", "--git-dir", str(repository), "index-pack", "--stdin", "--fix-thin"]
     return subprocess.run(
-        ["sh", "-c", f'ulimit -v {memory_kib}; exec "$@"', "sh", *words, *(["--strict"] if strict else [])],
+        ["sh", "-c", f'ulimit -v {memory_kib}; exec "$@"', "sh", *words, *([checks] if checks else [])],
         input=pack, env=environment(**borrowed), capture_output=True, check=False, timeout=60,
     )  # fmt: skip
 
@@ -128,8 +128,8 @@ def connected(objects: Path, repository: Path, new: str) -> bool:
 
 def received(repository: Path, pack: bytes, new: str, ref: str, old: str = ZERO) -> str:
     """Hand a pack and one update to ``git receive-pack``, as a client does; returns all that it answers."""
-    line = f"{old} {new} {ref}\0report-status push-options agent=test".encode()
-    asked = b"%04x%b0000" % (len(line) + 4, line) + b"0000" + pack
+    line = f"{old} {new} {ref}\0report-status agent=test".encode()
+    asked = b"%04x%b0000" % (len(line) + 4, line) + pack
     done = subprocess.run(
         ["git", "receive-pack", str(repository)],
         input=asked, env=environment(), capture_output=True, check=False, timeout=120,

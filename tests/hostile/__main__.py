@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import tempfile
 from pathlib import Path
@@ -11,12 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hostile import benign, chains, documents, objects, signatures, trees, words
+from hostile import benign, chains, documents, objects, packs, plain, pushes, signatures, trees, words
 from hostile.kinds import Kind, Tally, run
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for module in (trees, objects, documents, signatures, chains, words, benign)
+    for module in (trees, objects, documents, packs, signatures, chains, words, benign, pushes)
     for kind in module.KINDS
 }
 
@@ -34,8 +35,21 @@ def main() -> int:
             place.mkdir()
             tallies.append(run(kind, trials, options.seed, place, lambda task=task: progress.advance(task)))  # type: ignore[misc]
             progress.console.print(f"{kind.name}: {tallies[-1].tried} tried, {tallies[-1].failures} otherwise")
+        beside = {} if options.kind else _by_plain_git(options.seed, options.trials, Path(room))
     _show(tallies, console)
+    for what, (tried, taken) in beside.items():
+        console.print(f"plain git took {taken} of {tried} {what}, of which we take none")
     return 1 if any(tally.failures or not tally.tried for tally in tallies) else 0
+
+
+def _by_plain_git(seed: int, most: int, room: Path) -> dict[str, plain.Counts]:
+    """Try plain git with the same."""
+    found = {}
+    for number, (what, (trials, count)) in enumerate(plain.ROWS.items()):
+        place = room / f"plain{number}"
+        place.mkdir()
+        found[what] = count(random.Random(f"{what} {seed}"), min(trials, most or trials), place)
+    return found
 
 
 def _options() -> argparse.Namespace:

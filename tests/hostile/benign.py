@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -56,19 +56,26 @@ _WORDS = [
 ]
 _ENDINGS = [".md", ".yaml", ".json", ".txt", ".py", ".toml", ".csv", "", ".schema.md", ".tar.gz"]
 _AT = 1_782_900_000.0
+_FILES = {p: (REGULAR, data) for p, data in FILES.items() if "schema" not in p}
 _LONG, _MANY = 25, 80
 """So many commits has a history, and so many files a state."""
 
 
-class _Line:
+class Line:
     """A line of commits that grows by ordinary changes, each written as a pack of its own."""
 
-    def __init__(self, repository: Repository, chance: random.Random) -> None:
-        self.repository, self.chance, self.commits = repository, chance, list[str]()
-        self.files: dict[str, tuple[int, bytes]] = {
-            p: (REGULAR, data) for p, data in FILES.items() if "schema" not in p
-        }
-        self.commit("the first")
+    def __init__(
+        self,
+        repository: Repository,
+        chance: random.Random,
+        files: Mapping[str, tuple[int, bytes]] = _FILES,
+        head: str = "",
+    ) -> None:
+        """Begin with these files: those of a commit that is there, or of a new one."""
+        self.repository, self.chance, self.commits = repository, chance, [head] if head else []
+        self.files = dict(files)
+        if not head:
+            self.commit("the first")
 
     def commit(self, message: str, more_parents: tuple[str, ...] = ()) -> str:
         batch = Batch(self.repository)
@@ -152,11 +159,11 @@ def _above(path: str) -> list[str]:
 
 def _attempts(chance: random.Random, trials: int, place: Path) -> Iterator[Attempt]:
     repository = Repository.create(place / "repo.git", served=False)
-    line = _Line(repository, chance)
+    line = Line(repository, chance)
     for number in range(trials):
         if number % _LONG == _LONG - 1:  # a new history in a new repository: each commit is a pack of its own
             repository = Repository.create(place / f"repo-{number}.git", served=False)
-            line = _Line(repository, chance)
+            line = Line(repository, chance)
         before = line.commits[-1]
         what = line.change()
         after = line.commits[-1]

@@ -25,7 +25,7 @@ def _folded(armored: bytes) -> bytes:
     return armored.strip().replace(b"\n", b"\n ")
 
 
-_SEEDS = (
+SEEDS = (
     (COMMIT, _HEAD + b"\nA merge\n"),
     (COMMIT, _HEAD + b"encoding ISO-8859-1\ngpgsig " + _folded(SSH) + b"\n\nSigned\n"),
     (COMMIT, _HEAD + b"mergetag " + _folded(_TAG) + b"\nchange-id kzyx\ngpgsig " + _folded(PGP) + b"\n\n"),
@@ -41,7 +41,7 @@ _SEEDS = (
 def _attempts(chance: random.Random, trials: int, place: Path) -> Iterator[Attempt]:
     repository = Repository.create(place / "repo.git", served=False)
     for _ in range(trials):
-        kind, content = chance.choice(_SEEDS)
+        kind, content = chance.choice(SEEDS)
         content = mutated(chance, content)
         yield f"{kind} {content!r}", lambda kind=kind, content=content: _agreed(repository, kind, content)  # type: ignore[misc]
 

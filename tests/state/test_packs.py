@@ -24,7 +24,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 def taken(repository: Repository, place: Path, content: bytes) -> Path:
     """Have git take a pack in; returns where it lies."""
-    done = indexed(content, place, repository.path, strict=False)
+    done = indexed(content, place, repository.path, checks="")
     assert done.returncode == 0, done.stderr
     return next((place / "pack").glob("*.pack"))
 
