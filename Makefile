@@ -21,7 +21,7 @@ help:
 	@echo "make exercise  long runs: a thousand changes to mirrors on bad networks (as root also in network namespaces),"
 	@echo "               ten thousand snapshots with maintenance beside"
 	@echo "make faults    break it on purpose and count what it survives (FAULTS=... passes options, as '--kind kill --trials 1000')"
-	@echo "make hostile   try to get in what must not: trees, documents, signatures, chains, words (HOSTILE=... passes options)"
+	@echo "make hostile   try to get in what must not: trees, packs, documents, signatures, chains, words (HOSTILE=... passes options)"
 	@echo "make lock      pin the dependencies anew (needs uv)"
 	@echo "make clean     remove what the other targets have made"
 	@echo "PYTHON=... chooses the interpreter (now $(PYTHON))"
