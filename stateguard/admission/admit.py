@@ -13,7 +13,7 @@ from stateguard.admission.foreign.survey import is_foreign
 from stateguard.admission.known import Known
 from stateguard.admission.names import MAX_TARGET_BYTES, shown_path, symlink_problem
 from stateguard.admission.places import Places
-from stateguard.admission.references import command_problems, reference_problems
+from stateguard.admission.references import command_problems, reference_problems, secret_problems
 from stateguard.admission.tree import OverBudgetError, Reading, Tree
 from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
@@ -62,6 +62,7 @@ def judge(
     commands: bool = True,
     known: Known | None = None,
     late: Callable[[], bool] | None = None,
+    secrets: Callable[[str], str] | None = None,
 ) -> Verdict:
     """Return the verdict on a tree.
 
@@ -69,6 +70,7 @@ def judge(
     the declarations. ``policy`` is the one in force before, which says what is captured. ``commands``
     says that every agent needs one: the guard runs them itself. ``known`` spares directories that were judged lately
     from being read again. ``late`` says that there is no time left; a tree that is not judged by then is refused.
+    ``secrets`` says what keeps a secret of some name from agents, nothing if nothing does; None: that is not known.
     Bad content never raises.
 
     Raises:
@@ -83,7 +85,7 @@ def judge(
         return Verdict((Problem("", 0, "budget", message),), None, ())
     old = Reading(before, known) if before is not None else None
     judging = _Judging(after, differences(old, after), PathRules(policy), first=old is None, commands=commands)
-    judging.late = late
+    judging.late, judging.secrets = late, secrets
     try:
         verdict = judging.verdict()
     except _TooLateError:
@@ -103,6 +105,7 @@ class _Judging:
         self.noted = {shown_path(path): entry for path, entry in noted}
         self.places = Places(reading, self.noted.keys())
         self.late: Callable[[], bool] | None = None
+        self.secrets: Callable[[str], str] | None = None
 
     def report(self, path: str, code: str, message: str) -> None:
         self.problems.append(Problem(path, 0, code, message))
@@ -122,6 +125,7 @@ class _Judging:
         if system is not None and not unread:
             self.problems.extend(reference_problems(system, self.places, positions(files)))
             self.problems.extend(command_problems(system) if self.commands else ())
+            self.problems.extend(secret_problems(system, self.secrets, positions(files)) if self.secrets else ())
         return Verdict(self.worst(), None if unread else system, tuple(sorted(changed - captured)), said.recognised)
 
     def worst(self) -> tuple[Problem, ...]:

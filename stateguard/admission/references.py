@@ -74,6 +74,16 @@ def command_problems(system: System) -> list[Problem]:
     return [Problem(agent_file(a.name), 1, "missing-key", message, 1) for a in system.agents.values() if not a.command]
 
 
+def secret_problems(system: System, trouble: Callable[[str], str], positions: Positions) -> list[Problem]:
+    """Return the secrets that agents name and would not get; ``trouble`` says why not, as the end of a sentence."""
+    return sorted(
+        _at(positions, agent_file(agent.name), ("environment", variable), "missing-secret", message)
+        for agent in system.agents.values()
+        for variable, name in agent.secrets.items()
+        if (why := trouble(name)) and (message := f"{variable} names the secret {name}, {why}")
+    )
+
+
 def agent_file(name: str) -> str:
     """Return the path of an agent's specification."""
     return f"agents/{name}/agent.yaml"

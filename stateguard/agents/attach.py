@@ -135,5 +135,5 @@ def _program(word: str) -> str:
 
 
 def _has(pid: int, spec: AgentSpec) -> bool:
-    wanted = dict(spec.environment)
+    wanted = spec.plain
     return bool(wanted) and variables_of(pid, wanted.keys()) == wanted

@@ -9,11 +9,12 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from stateguard.errors import AgentsError
+from stateguard.errors import AgentsError, StateguardError
 from stateguard.host.clock import boot_seconds, wall_seconds
 from stateguard.host.command import clean_environment, end_group
 from stateguard.host.process import ProcessIdentity, identify, open_pidfd
 from stateguard.host.sandbox import Sandbox, Start
+from stateguard.host.secrets import Secrets
 from stateguard.model.agent import AgentSpec
 
 VARIABLE = "STATEGUARD_AGENT"
@@ -80,18 +81,36 @@ class Child:
         os.close(self.pidfd)
 
 
-def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str, sandbox: Sandbox) -> Child:
+def variables(spec: AgentSpec, secrets: Secrets) -> dict[str, str]:
+    """Return an agent's variables, with its secrets in the place of their names.
+
+    Raises:
+        ProgramError: a secret is not set, or cannot be used.
+    """
+    found = spec.plain
+    for variable, name in spec.secrets.items():
+        try:
+            found[variable] = secrets.value(name)
+        except StateguardError as error:
+            message = f"its {variable} needs a secret: {error.message}"
+            raise ProgramError(f"{message}; {error.next_step}" if error.next_step else message) from error
+    return found
+
+
+def spawn(
+    spec: AgentSpec, live: Path, log: Path, mark: str, revision: str, sandbox: Sandbox, secrets: Secrets
+) -> Child:
     """Start an agent of a revision in the live directory, its output appended to a log.
 
     Raises:
-        ProgramError: its program cannot be executed.
+        ProgramError: its program cannot be executed, or a secret is missing.
         HostError: the host lacks something for now.
         AgentsError: the log cannot be opened, or the live directory is missing.
     """
     if not spec.command:
         message = "its agent.yaml names no command, which the embedded runtime needs"
         raise ProgramError(message)
-    environment = clean_environment(dict(spec.environment)) | {VARIABLE: mark, REVISION: revision}
+    environment = clean_environment(variables(spec, secrets)) | {VARIABLE: mark, REVISION: revision}
     output = _open_log(log)
     try:
         process = sandbox.start(Start(spec.command, live, environment, stdout=output, stderr=output))

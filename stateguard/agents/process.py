@@ -36,6 +36,7 @@ from stateguard.host.logs import warn
 from stateguard.host.process import alive, ancestors, variables_of
 from stateguard.host.reach import ORDINARY, Reach
 from stateguard.host.sandbox import UNCONFINED, Sandbox
+from stateguard.host.secrets import Secrets
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
 
@@ -56,7 +57,7 @@ class ProcessRuntime:
 
         Args:
             live: the agents' working directory.
-            home: its ``run`` and ``logs`` directories are used.
+            home: its ``run`` and ``logs`` directories are used, and its secrets.
             identity: the home's unique id, without a colon.
             changed: called with an agent's name, outside of all locks, whenever its state has changed; usually in the
                 supervising thread, so it must not wait for long.
@@ -64,7 +65,7 @@ class ProcessRuntime:
             reach: says which addresses may be asked to drain.
         """
         self._live, self._home, self._identity, self._sandbox, self._reach = live, home, identity, sandbox, reach
-        self._registry = Registry(home.run / "agents.json")
+        self._registry, self._secrets = Registry(home.run / "agents.json"), Secrets(home.secrets)
         self._lock = threading.Lock()
         self._agents: dict[str, Known] = {}
         self._board = Board(self._lock, changed)
@@ -270,7 +271,8 @@ class ProcessRuntime:
         digest = spec_digest(spec)
         try:
             mark = f"{self._identity}:{spec.name}:{digest[:MARK_DIGITS]}"
-            child = spawn(spec, self._live, self._log(spec.name), mark, agent.revision, self._sandbox)
+            log, sandbox = self._log(spec.name), self._sandbox
+            child = spawn(spec, self._live, log, mark, agent.revision, sandbox, self._secrets)
         except ProgramError as error:
             self._failed(agent, spec, None, str(error))
             return

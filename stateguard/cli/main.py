@@ -19,7 +19,7 @@ from stateguard.text.escape import terminal
 COMMANDS = (
     "init", "run", "status", "validate", "fingerprint", "apply", "adopt", "plan", "rollback", "recover", "baseline",
     "agent", "history", "show", "diff", "conversations", "audit", "incident", "suspend", "resume", "arming", "trust",
-    "mirror", "probe",
+    "secret", "mirror", "probe",
     # how the guard itself is, and is run
     "doctor", "metrics", "config", "service", "upgrade", "eject", "help", "completion",
     # to try it out; what hooks call

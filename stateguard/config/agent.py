@@ -25,6 +25,7 @@ from stateguard.config.fields import (
 from stateguard.config.probe import HttpModel, ProbeList
 from stateguard.config.problem import InvalidDocument, shown
 from stateguard.model.agent import DEFAULT_RELOAD_ON, DEFAULT_RESTART_ON, AgentSpec, Reload, Restart, StopPolicy
+from stateguard.model.secret import NAMES, SCHEME, is_secret_name, referenced
 
 OUTSIDE = ("user", "external")
 """What a channel may name besides agents; no agent may be called so."""
@@ -120,9 +121,13 @@ def parse_agent(document: Document, path: str) -> AgentSpec:
     if model.name in OUTSIDE:
         message = f"{shown(model.name)} means somebody outside the system in channels; choose another name"
         problems.append(at(document, path, ("name",), "name", message))
-    for variable in model.environment:
+    for variable, value in model.environment.items():
         if not _VARIABLE.fullmatch(variable):
             message = f"{shown(variable)} cannot be an environment variable; use letters, digits and _"
+            problems.append(at(document, path, ("environment", variable), "value", message))
+        name = referenced(value)
+        if name is not None and not is_secret_name(name):
+            message = f"environment.{variable}: {SCHEME} is followed by the name of a secret: {NAMES}"
             problems.append(at(document, path, ("environment", variable), "value", message))
     if problems:
         raise InvalidDocument(path, problems)

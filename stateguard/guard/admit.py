@@ -203,7 +203,10 @@ def judge_commit(
             before = _tree(repository, head) if head else None
             policy = policy_in_force(guard) if pushed else _OWNS_NOTHING
             commands, late = guard.settings.needs_commands, deadline.passed if deadline else None
-            return judge(_tree(repository, commit), before, policy, commands=commands, known=guard.known, late=late)
+            return judge(
+                _tree(repository, commit), before, policy, commands=commands, known=guard.known, late=late,
+                secrets=guard.trouble,
+            )  # fmt: skip
         except StateguardError as error:
             verdict = Verdict((Problem("", 0, "missing-object", error.message),), None, ())
     return verdict

@@ -77,7 +77,8 @@ def adoption(guard: Guard, named: Sequence[str], cwd: str) -> Adoption:
     tree = trees.build(guard.repository, paths)
     before = tree_reader(guard.repository, guard.repository.commit(guard.main).tree)
     policy, commands = guard.books.declared.system(guard.main).policy, guard.settings.needs_commands
-    verdict = judge(tree_reader(guard.repository, tree), before, policy, commands=commands, known=guard.known)
+    after = tree_reader(guard.repository, tree)
+    verdict = judge(after, before, policy, commands=commands, known=guard.known, secrets=guard.trouble)
     return Adoption({p: k for p, k in kinds.items() if p in set(differing.paths)}, paths, verdict.problems)
 
 

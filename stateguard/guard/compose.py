@@ -20,6 +20,7 @@ from stateguard.host.home import Home
 from stateguard.host.logs import warn
 from stateguard.host.reach import Reach
 from stateguard.host.sandbox import Sandbox, choose, within
+from stateguard.host.secrets import Secrets
 from stateguard.host.space import Relief
 from stateguard.host.walk import keep_apart
 from stateguard.live.scan import Scanner
@@ -57,6 +58,11 @@ from stateguard.trust.ssh import SigningKey
 
 IDENTITY = "identity"
 """File in ``trust/`` with the id of this home and its repository."""
+
+NOT_HANDED_ON = (
+    "which the guard hands only to agents that it starts itself; give it to that agent's own unit or section"
+)
+"""Why no secret reaches agents that another service manager starts."""
 
 
 @dataclass(slots=True)
@@ -110,6 +116,15 @@ class Guard:
     def system(self) -> System:
         """What the live commit declares."""
         return self.books.declared.system(self.applied)
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets of this home."""
+        return Secrets(self.home.secrets)
+
+    def trouble(self, secret: str) -> str:
+        """Return what keeps a secret of this name from agents, as the end of a sentence; nothing if nothing does."""
+        return self.secrets.trouble(secret) if self.settings.needs_commands else NOT_HANDED_ON
 
     def scanner(self) -> Scanner:
         """Return the scanner of the live directory under the rules in force."""

@@ -49,6 +49,11 @@ class Home:
         return self.root / "trust"
 
     @property
+    def secrets(self) -> Path:
+        """Secrets of agents, a file each, mode 0700; there once one was set."""
+        return self.root / "secrets"
+
+    @property
     def run(self) -> Path:
         """Socket, locks, records of running agents."""
         return self.root / "run"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stateguard.model.secret import referenced
+
 
 class ProbeKind(StrEnum):
     """Kubernetes' three kinds of probe."""
@@ -111,7 +113,10 @@ DEFAULT_RESTART_ON = ("bin/**", "config/**")
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """One agent as its ``agents/<name>/agent.yaml`` declares it; ``command`` may be empty where others start it."""
+    """One agent as its ``agents/<name>/agent.yaml`` declares it; ``command`` may be empty where others start it.
+
+    ``environment`` is as it stands there: a value may be a reference to a secret, never the secret.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -131,6 +136,17 @@ class AgentSpec:
     card: str | None = None
     probes: tuple[Probe, ...] = ()
     metrics_url: str | None = None
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The variables that get secrets, each with the name of its secret."""
+        found = ((variable, referenced(value)) for variable, value in self.environment)
+        return {variable: name for variable, name in found if name is not None}
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """The variables whose values stand in the specification itself."""
+        return {variable: value for variable, value in self.environment if referenced(value) is None}
 
     @property
     def directory(self) -> str:

@@ -39,6 +39,21 @@ def test_every_agent_needs_a_command_where_the_guard_runs_them() -> None:
     assert judge(tree(files), None, default_policy(), commands=False).admitted
 
 
+def test_secrets_are_those_that_an_agent_would_get() -> None:
+    files = FILES | agent("b", "environment:\n  A: secret://there\n  B: secret://gone\n  C: plain\n")
+    asked = []
+
+    def trouble(name: str) -> str:
+        asked.append(name)
+        return "" if name == "there" else "which is not set here"
+
+    (problem,) = judge(tree(files), None, default_policy(), secrets=trouble).problems
+    assert (problem.path, problem.line, problem.code) == ("agents/b/agent.yaml", 5, "missing-secret")
+    assert problem.message == "B names the secret gone, which is not set here"
+    assert sorted(asked) == ["gone", "there"]
+    assert judge(tree(files), None, default_policy()).admitted
+
+
 def test_dependencies_exist() -> None:
     problems = found(agent("b", "depends_on: [aa]\n"))
     assert only(problems) == ("agents/b/agent.yaml", 3, "unknown-agent")

@@ -136,6 +136,7 @@ def test_of_several_the_one_with_the_agents_environment_counts(live: Path, start
     eventually(lambda: found(live, spec(*argv))["a"] == sorted([one, two]))
     assert found(live, spec(*argv, environment=(("PORT", "2"),))) == {"a": [two]}
     assert found(live, spec(*argv, environment=(("PORT", "3"),))) == {"a": sorted([one, two])}
+    assert found(live, spec(*argv, environment=(("PORT", "2"), ("KEY", "secret://k")))) == {"a": [two]}
 
 
 def test_an_attached_process_is_supervised_and_replaced_by_the_guards_own(

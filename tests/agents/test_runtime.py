@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from stateguard.agents.child import VARIABLE
 from stateguard.agents.runtime import AgentRuntime
 from stateguard.errors import AgentsError
 from stateguard.host.process import group_members, identify, with_variable
+from stateguard.host.secrets import Secrets
 from stateguard.model.agent import AgentSpec, Restart
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
 
@@ -54,6 +56,29 @@ class TestContract:
         reaches(runtime, AgentState.RUNNING)
         assert time.time() - begun >= 1.0
         assert [name for _, name in setting.told] == ["a", "a"]
+
+    def test_a_secret_takes_the_place_of_its_name_at_each_start(self, runtime: AgentRuntime, setting: Setting) -> None:
+        secrets, spec = Secrets(setting.home.secrets), shell("a", 'printf %s "$KEY" > key; exec sleep 600')
+        spec = replace(spec, environment=(("KEY", "secret://k"), ("PLAIN", "x")))
+        written = setting.live / "key"
+        for value in ("one", "two"):
+            secrets.keep("k", value)
+            runtime.start(spec, "r1")
+            eventually(lambda value=value: written.exists() and written.read_text() == value)  # type: ignore[misc]
+            assert runtime.stop("a")
+        registered = (setting.home.run / "agents.json").read_text()
+        assert "two" not in registered + repr(runtime.statuses())
+
+    def test_an_agent_whose_secret_is_missing_says_so_and_starts_when_it_is_there(
+        self, runtime: AgentRuntime, setting: Setting
+    ) -> None:
+        spec = replace(shell("a", "exec sleep 600"), environment=(("KEY", "secret://k"),))
+        runtime.start(spec, "r1")
+        found = status(runtime)
+        assert found.state is AgentState.BACKOFF
+        assert found.message == ("its KEY needs a secret: the secret k is not set; set it: stateguard secret set k")
+        Secrets(setting.home.secrets).keep("k", "one")
+        reaches(runtime, AgentState.RUNNING)
 
     def test_the_environment_is_clean_and_the_agents_own(
         self, runtime: AgentRuntime, setting: Setting, monkeypatch: pytest.MonkeyPatch

@@ -71,6 +71,12 @@ def problems(text: str, path: str = PATH) -> list[Problem]:
     return list(caught.value.problems)
 
 
+def test_values_that_name_secrets_are_told_from_others() -> None:
+    found = parse(SMALL + "environment: {A: secret://one, B: 'see secret://two', C: secret://one}\n")
+    assert (found.secrets, found.plain) == ({"A": "one", "C": "one"}, {"B": "see secret://two"})
+    assert dict(found.environment)["A"] == "secret://one"
+
+
 def test_every_field_is_read() -> None:
     assert parse(WHOLE) == AgentSpec(
         name="nutrition",
@@ -137,6 +143,8 @@ def test_a_critical_agent_belongs_to_the_critical_phase() -> None:
         ("environment: [A]", (3, 1), "environment must be a mapping, not a list"),
         ("environment: {A: null}", (3, 15), "A must be text, not nothing"),
         ("environment: {A-B: x}", (3, 15), '"A-B" cannot be an environment variable'),
+        ("environment: {A: 'secret://'}", (3, 15), "environment.A: secret:// is followed by the name of a secret"),
+        ("environment: {A: 'secret://../keys'}", (3, 15), "environment.A: secret:// is followed by the name of a secr"),
         ("stop: {signal: STOP}", (3, 8), 'signal: "STOP" is no signal that stops an agent; use TERM, INT'),
         ("stop: {signal: 15}", (3, 8), "must be text, not 15"),
         ("stop: {grace_period_seconds: soon}", (3, 8), "'soon' is no duration; write 30, 30s"),

@@ -27,6 +27,7 @@ mkdir -p logs; echo $$ > "logs/$1.pid"
 if [ "$1" = beta ]; then
     {{
         cat ../home/keys/* && echo stolen
+        cat ../home/secrets/* && echo told
         echo x > ../home/guard.yaml && echo written
         cp bin/agent.sh ../home/repo.git/hooks/update && echo hooked
         mv ../home ../elsewhere && echo moved
@@ -69,6 +70,8 @@ def drive(tmp_path: Path) -> Iterator[Driver]:
 
 def test_what_a_push_brings_cannot_reach_the_guard(drive: Driver) -> None:
     settings = (drive.home / "guard.yaml").read_bytes()
+    assert drive.run("secret", "set", "key", stdin="never-to-be-seen").returncode == 0
+    drive.edit("agents/alpha/agent.yaml", FILES["agents/alpha/agent.yaml"] + "environment: {KEY: 'secret://key'}\n")
     (drive.work / "bin" / "judge.sh").write_text(JUDGE)
     (drive.work / "bin" / "trick.py").write_text(TRICK)
     done = drive.offer("bin/agent.sh", THIEF)
@@ -76,8 +79,9 @@ def test_what_a_push_brings_cannot_reach_the_guard(drive: Driver) -> None:
     tried, asked = drive.live / "logs" / "tried", drive.live / "logs" / "asked"
     eventually(lambda: tried.exists() and tried.read_text().endswith("over\n"), DEADLINE_SECONDS)
     said = tried.read_text()
-    assert said.count("denied") + said.count("cross-device") + said.count("cannot") >= 4, said
-    assert not {"stolen", "written", "hooked", "moved"} & set(said.split("\n")), said
+    assert said.count("denied") + said.count("cross-device") + said.count("cannot") >= 5, said
+    assert "never-to-be-seen" not in said
+    assert not {"stolen", "told", "written", "hooked", "moved"} & set(said.split("\n")), said
     eventually(lambda: asked.exists() and asked.read_text().strip()[-1:].isdigit(), DEADLINE_SECONDS)
     assert asked.read_text().split()[-1] != "0", asked.read_text()
     tricked = drive.live / "logs" / "tricked"

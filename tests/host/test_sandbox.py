@@ -242,3 +242,35 @@ def test_a_directory_above_that_may_not_be_listed_keeps_nobody_from_starting() -
         (home / "keys" / "guard").write_text(SECRET)
         (home / "live" / "prompt.md").write_text("answer shortly\n")
         boxed(partial(unlisted, home))
+
+
+def overheard(home: Path) -> None:
+    """Start one with a secret among its variables, and another that tries to read them, as an ordinary user."""
+    for path in (home.parent, *home.parent.rglob("*")):
+        os.chown(path, 65534, 65534)
+    for path in [*home.parents][:4]:
+        path.chmod(0o755)
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    sandbox = choose(home, home / "live", "", confine=True)
+    one = sandbox.start(Start(["sleep", "60"], home / "live", {"KEY": SECRET}))
+    try:
+        looks = ["/bin/sh", "-c", f"cat /proc/{one.pid}/environ; tr '\\0' ' ' < /proc/{one.pid}/cmdline"]
+        done = run(looks, cwd=home / "live", sandbox=sandbox)
+        assert run(looks, cwd=home / "live").output == f"KEY={SECRET}\0sleep 60 ".encode()
+    finally:
+        one.kill()
+        one.wait()
+    assert done.output == b"sleep 60 ", done
+    assert b"denied" in done.errors
+
+
+@root
+@confined
+def test_what_is_confined_cannot_read_the_variables_of_others() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory) / "state" / "home"
+        for name in ("keys", "live"):
+            (home / name).mkdir(parents=True)
+        boxed(partial(overheard, home))

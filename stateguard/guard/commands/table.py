@@ -13,6 +13,7 @@ from stateguard.guard.commands import (
     metrics,
     mirrors,
     probes,
+    secrets,
     trust,
 )
 from stateguard.guard.commands.desk import Command
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     **probes.COMMANDS,
     **mirrors.COMMANDS,
     **trust.COMMANDS,
+    **secrets.COMMANDS,
     **conversations.COMMANDS,
 }
 """Name → command. A name is also the path of the control API: ``POST /v1/NAME``."""

@@ -56,9 +56,11 @@ def permissions(subject: Subject) -> Iterator[Finding]:
     for path in open_to_others:
         mode = path.lstat().st_mode
         wanted = stat.S_IMODE(mode) & 0o700
-        tell = problem if path.is_relative_to(subject.home.keys) or path == root else warning
+        grave = any(path.is_relative_to(place) for place in (subject.home.keys, subject.home.secrets))
+        tell = problem if grave or path == root else warning
         message = f"{path} can be reached by other users (mode {stat.S_IMODE(mode):04o})"
-        secret = "; replace the key if others may have read it" if path.parent == subject.home.keys else ""
+        what = {subject.home.keys: "key", subject.home.secrets: "secret"}.get(path.parent)
+        secret = f"; replace the {what} if others may have read it" if what else ""
         yield tell("permissions", message + secret, f"chmod {wanted:04o} {path}", _closing(path, wanted))
     if not open_to_others:
         yield ok("permissions", "only their owner reaches the home, its keys and its socket")
@@ -76,7 +78,8 @@ def _private(found: Home) -> list[Path]:
     """Return what only its owner may reach; public keys may be read, but nothing there written."""
     listed = [found.root, found.keys, found.trust, found.run, found.logs, found.settings, found.database, found.socket]
     keys = [path for path in _listed(found.keys) if path.suffix != ".pub"]
-    return [path for path in (*listed, *keys) if os.path.lexists(path) and not path.is_symlink()]
+    secrets = [found.secrets, *_listed(found.secrets)]
+    return [path for path in (*listed, *keys, *secrets) if os.path.lexists(path) and not path.is_symlink()]
 
 
 def _listed(directory: Path) -> list[Path]:
