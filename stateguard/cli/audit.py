@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from stateguard.cli.context import ask, show, table
+from stateguard.text.escape import line
 
 
 @click.group("audit")
@@ -28,13 +30,22 @@ def log(ctx: click.Context, limit: int) -> None:
 
 
 @command.command("verify")
+@click.option("--offline", is_flag=True, help="Ask no mirror: compare with what each was last seen to hold.")
 @click.pass_context
-def verify(ctx: click.Context) -> int:
-    """Check form, sequence, hashes and signatures of the whole chain."""
-    document = ask(ctx, "audit-verify")
+def verify(ctx: click.Context, offline: bool) -> int:
+    """Check form, sequence, hashes and signatures of the whole chain, and compare it with what mirrors hold of it."""
+    document = ask(ctx, "audit-verify", offline=offline)
     head = f"{document['entries']} entries, head {document['head']}"
-    show(ctx, document, [head, *(document["problems"] or ["the chain holds"])])
+    told = [text for mirror in document["mirrors"] for text in _told(mirror)]
+    show(ctx, document, [head, *map(line, told), *([line(p) for p in document["problems"]] or ["the chain holds"])])
     return 0 if document["valid"] else 10
+
+
+def _told(mirror: dict[str, Any]) -> list[str]:
+    """Return what a mirror says of the chain, unless that is among the problems."""
+    seen = "" if mirror["asked"] else " (as last seen there)"
+    away = [f"{mirror['name']}: did not answer: {mirror['error']}"] if mirror["error"] else []
+    return away if mirror["against"] else [*away, f"{mirror['name']}: {mirror['message']}{seen}"]
 
 
 @command.command("export")

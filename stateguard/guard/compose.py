@@ -27,6 +27,7 @@ from stateguard.live.scan import Scanner
 from stateguard.live.tracked import Tracked
 from stateguard.mirror.store import MirrorStore
 from stateguard.mirror.sync import Sources, Syncing
+from stateguard.mirror.witness import Witness
 from stateguard.model.identity import APPLIED, MAIN
 from stateguard.model.incident import Incident
 from stateguard.model.policy import HostSettings, System, Trigger
@@ -214,8 +215,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     live = Path(kept.now().live)
     repository, captured = (SpooledRepository(p, home.spool / p.name) for p in (home.repository, home.captured))
     database, footing = Database(home.database), Footing((captured, repository), Relief(home.reserve))
-    signing = _Signing(home)
-    journal, store = Journal(database), Store(database)
+    signing, journal, store = _Signing(home), Journal(database), Store(database)
     audit = Audit(repository, database, lambda content: signing.key().sign(content))
     inside, tested, wake = home.inside(live), Trials(database), threading.Event()
     declared = Declared(repository, [literal(inside)] if inside else [], tested.flaky)
@@ -235,6 +235,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     )  # fmt: skip
     operations = Operations(books, preparation, Engine(journal, Stages(parts), announce, footing), footing)
     pinned, people = load_pinned(home.trust), People(home.trust, home.keys / "gnupg", database, audit)
+    sources, witness = Sources(repository, captured), Witness(repository, pinned)
     baselines = Baselines(Places(repository, captured, identity, database), audit, pinned, signing.key, people)
     reporter, carrier = Reporter(books, store, prober), Carrier(operations, store)
     return Guard(
@@ -261,7 +262,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         prober=prober,
         trials=tested,
         watch=watch,
-        mirrors=Syncing(Sources(repository, captured), MirrorStore(database)),
+        mirrors=Syncing(sources, MirrorStore(database), witness, home.run),
         wake=wake,
         live=live,
         kept_settings=kept,

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from stateguard.guard.compose import Guard
 from stateguard.host.clock import moment, wall_seconds
 from stateguard.mirror.cadence import breaker
 from stateguard.mirror.store import Standing, at
+from stateguard.mirror.witness import AGAINST, Account
 from stateguard.model.mirror import MirrorSeen, MirrorSpec, MirrorState
 from stateguard.text.redact import redact
 from stateguard.text.words import count
+
+_PATIENCE_SECONDS = 10.0
+"""How long a mirror has to answer who is asked about the audit chain."""
+
+
+def witnesses(guard: Guard, *, ask: bool) -> list[dict[str, Any]]:
+    """Return the document of what each mirror says about the audit chain: asked now, or what was last seen there.
+
+    Raises:
+        StateguardError: git or the database could not be read here.
+    """
+    specs = guard.settings.mirrors
+    if not specs:
+        return []
+    testify = partial(guard.mirrors.testify, ask=ask, deadline_seconds=_PATIENCE_SECONDS)
+    with ThreadPoolExecutor(len(specs), "audit witness") as pool:
+        return [_account(one) for one in pool.map(testify, specs)]
+
+
+def _account(one: Account) -> dict[str, Any]:
+    return {
+        "name": one.mirror,
+        "standing": str(one.finding.standing),
+        "head": one.head,
+        "entries": one.finding.common,
+        "asked": one.asked,
+        "error": one.error,
+        "message": one.finding.message,
+        "against": one.finding.standing in AGAINST,
+    }
 
 
 def mirrors_document(guard: Guard) -> list[dict[str, Any]]:

@@ -62,13 +62,13 @@ class Remote:
         words = ("push", "--porcelain", "--atomic", "--no-verify", "--no-signed", *leases, "--", self.url, *refs)
         self._git(repository, words, deadline_seconds, changed="unknown: the mirror may have taken them")
 
-    def fetch(self, repository: Path, deadline_seconds: float) -> None:
-        """Fetch everything that it holds into a repository, under the same names; every object is checked.
+    def fetch(self, repository: Path, deadline_seconds: float, ref: str = "refs/*") -> None:
+        """Fetch everything that it holds, or one ref, into a repository, under the same names; every object is checked.
 
         Raises:
             RemoteError: it did not answer, or what it sent is damaged.
         """
-        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", self.url, "+refs/*:refs/*")
+        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", self.url, f"+{ref}:{ref}")
         self._git(repository, words, deadline_seconds)
 
     def _git(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stateguard.errors import StorageError
+from stateguard.errors import StateguardError, StorageError
 from stateguard.host.clock import moment
 from stateguard.host.command import Cancel
 from stateguard.host.logs import log, warn
 from stateguard.mirror.cadence import Pace, failed, held_up, patience, succeeded
 from stateguard.mirror.plan import (
     CAPTURED,
+    Conflict,
     History,
     Known,
     Move,
@@ -29,6 +32,8 @@ from stateguard.mirror.plan import (
 )
 from stateguard.mirror.remote import Remote, RemoteError
 from stateguard.mirror.store import MirrorStore, Standing
+from stateguard.mirror.witness import Account, Finding, Standing as Chain, Witness, scratch
+from stateguard.model.identity import AUDIT, ZERO
 from stateguard.model.mirror import MirrorSpec
 from stateguard.state.repository import Repository
 from stateguard.text.words import count
@@ -77,9 +82,12 @@ class Sources:
 class Syncing:
     """Keeps up mirrors; each is worked on by one thread at a time, and everything said about it goes into its store."""
 
-    def __init__(self, sources: Sources, store: MirrorStore) -> None:
-        """Work from these repositories; nothing is done yet."""
-        self.sources, self.store = sources, store
+    def __init__(self, sources: Sources, store: MirrorStore, witness: Witness, place: Path) -> None:
+        """Work from these repositories; nothing is done yet.
+
+        ``witness`` compares audit chains; ``place`` is a directory for repositories that are needed for a moment.
+        """
+        self.sources, self.store, self.witness, self._place = sources, store, witness, place
         self.cancel = Cancel()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._chance = random.SystemRandom()
@@ -130,6 +138,39 @@ class Syncing:
         """
         return self._decided(spec)[1]
 
+    def testify(self, spec: MirrorSpec, *, ask: bool, deadline_seconds: float) -> Account:
+        """Return what a mirror says about the audit chain here: asked now, or from what it was last seen to hold.
+
+        A mirror that does not answer is no error: the account says so.
+
+        Raises:
+            StateguardError: git or the database could not be read here.
+        """
+        error = None
+        if ask:
+            limit = min(deadline_seconds, spec.deadline_seconds)
+            try:
+                head = self.remote(spec).look(self.sources.repository.path, limit).get(AUDIT)
+                return Account(spec.name, head, self._compared(spec, head), asked=True)
+            except RemoteError as failed:
+                error = failed.message
+        known = self.store.known(spec).get(AUDIT, Known()).held
+        return Account(spec.name, known, self.witness.compare(known, None), asked=False, error=error)
+
+    def _compared(self, spec: MirrorSpec, head: str | None) -> Finding:
+        """Compare the audit chain here with one that a mirror holds, which is fetched where it is no part of it.
+
+        Raises:
+            RemoteError: it could not be fetched.
+            StateguardError: something could not be read here.
+        """
+        if head is None or self.witness.holds(head):
+            return self.witness.compare(head, None)
+        with tempfile.TemporaryDirectory(prefix=f"verify-{os.getpid()}-", dir=self._place) as directory:
+            there = scratch(Path(directory) / "chain.git")
+            self.remote(spec).fetch(there.path, spec.deadline_seconds, AUDIT)
+            return self.witness.compare(there.ref(AUDIT) or head, there)
+
     def _tried(self, spec: MirrorSpec, before: Standing) -> Standing:
         now = moment()
         since = before.behind_since or now.wall_seconds
@@ -141,7 +182,8 @@ class Syncing:
             return replace(tried, pace=pace, error=error.message, behind_since=since)
         if plan.conflicts:
             told = tuple(
-                {"ref": c.ref, "theirs": c.theirs, "ours": c.ours, "why": str(c.why)} for c in plan.conflicts[:_SHOWN]
+                {"ref": c.ref, "theirs": c.theirs, "ours": c.ours, "why": self._why(spec, c)}
+                for c in sorted(plan.conflicts, key=lambda c: c.ref != AUDIT)[:_SHOWN]
             )
             pace = held_up(before.pace, moment(), spec.check_seconds)
             return replace(tried, pace=pace, error=None, behind_since=since, conflicts=told, extra=len(plan.extra))
@@ -153,6 +195,17 @@ class Syncing:
             extra=len(plan.extra),
             verified_at=before.verified_at,
         )
+
+    def _why(self, spec: MirrorSpec, conflict: Conflict) -> str:
+        """Return why a ref is in conflict; of the audit chain also what has become of it, here or there."""
+        if conflict.ref != AUDIT or conflict.theirs == ZERO:
+            return str(conflict.why)
+        try:
+            found = self._compared(spec, conflict.theirs)
+        except StateguardError as error:
+            warn("two audit chains could not be compared", mirror=spec.name, error=error.message)
+            return str(conflict.why)
+        return str(conflict.why) if found.standing is Chain.HOLDS else found.message
 
     def _bring(self, spec: MirrorSpec, pace: Pace) -> Plan:
         known, plan = self._decided(spec)

@@ -19,11 +19,11 @@ from stateguard.host.clock import wall_seconds
 from stateguard.mirror.plan import Plan, captured_name, decide, either
 from stateguard.mirror.remote import RemoteError
 from stateguard.mirror.sync import Syncing
+from stateguard.mirror.witness import AGAINST, Standing, scratch
 from stateguard.model.identity import APPLIED, AUDIT, BASELINE_TAGS, MAIN
 from stateguard.model.mirror import MirrorSpec, MirrorState
 from stateguard.record.baseline import Baselines
 from stateguard.state import fingerprint
-from stateguard.state.git import git
 from stateguard.state.repository import Repository
 from stateguard.text.words import count
 
@@ -77,7 +77,7 @@ class Verifier:
         """
         self._sweep()
         with tempfile.TemporaryDirectory(prefix=f"verify-{os.getpid()}-", dir=self._scratch) as directory:
-            copy = _scratch(Path(directory) / "copy.git")
+            copy = scratch(Path(directory) / "copy.git")
             known = self._syncing.store.known(spec)
             try:
                 self._syncing.remote(spec).fetch(copy.path, spec.deadline_seconds * _PATIENCE)
@@ -99,12 +99,14 @@ class Verifier:
         tampered: list[str] = []
         checked = list(self._tips(copy, theirs, tampered, complete=complete))
         checked += self._of_baselines(spec, copy, tampered, complete=complete)
-        tampered += self._of_audit(copy, theirs.get(AUDIT), complete=complete)
-        evidence = [*tampered, *(f"{c.ref}: {c.why}" for c in plan.conflicts)]
+        forged, here = self._of_audit(copy, theirs.get(AUDIT), complete=complete)
+        tampered += forged
+        conflicts = [f"{c.ref}: {c.why}" for c in plan.conflicts if not (here and c.ref == AUDIT)]
+        evidence = [*tampered, *here, *conflicts]
         state = MirrorState.IN_SYNC
         if tampered:
             state = MirrorState.TAMPERED
-        elif plan.conflicts:
+        elif plan.conflicts or here:
             state = MirrorState.DIVERGED
         elif plan.moves:
             state = MirrorState.BEHIND
@@ -149,17 +151,17 @@ class Verifier:
                     tampered.append(f"{s.tag}: its fingerprint there is {there}, not {s.desired_fingerprint}")
                 yield Checked(s.tag, s.revision, there)
 
-    def _of_audit(self, copy: Repository, head: str | None, *, complete: bool) -> list[str]:
-        """Return what is wrong with the audit chain over there: it must be a beginning of the one here."""
-        own = self._syncing.sources.repository
+    def _of_audit(self, copy: Repository, head: str | None, *, complete: bool) -> tuple[list[str], list[str]]:
+        """Return what is wrong with the audit chain over there, which must be a beginning of the one here, and here."""
         if head is None:
-            return []
-        if not own.has(head) or not self._syncing.sources.history().continues(head, own.ref(AUDIT) or head):
-            return [f"{AUDIT}: it was forked: {head} is no entry of the chain here"]
-        if not complete:
-            return []
-        other = unlike(copy.path, own, head)
-        return [] if other is None else [f"{AUDIT}: {other} is missing there, or does not hold what it holds here"]
+            return [], []
+        found = self._syncing.witness.compare(head, copy)
+        if found.standing in AGAINST:
+            return [], [f"{AUDIT}: {found.message}"]
+        if found.standing is Standing.FOREIGN:
+            return [f"{AUDIT}: {found.message}"], []
+        other = unlike(copy.path, self._syncing.sources.repository, head) if complete else None
+        return [] if other is None else [f"{AUDIT}: {other} is missing there, or does not hold what it holds here"], []
 
     def _sweep(self) -> None:
         """Remove what a verification that was killed has left."""
@@ -167,13 +169,6 @@ class Verifier:
             pid = path.name.split("-")[1]
             if pid.isdigit() and not Path(f"/proc/{pid}").exists():
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _scratch(path: Path) -> Repository:
-    """Make an empty repository that need not survive anything."""
-    git(path, "init", "-q", "--bare", str(path))
-    git(path, "config", "core.fsync", "none")
-    return Repository(path)
 
 
 @contextlib.contextmanager

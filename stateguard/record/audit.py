@@ -137,7 +137,7 @@ class Audit:
         commits = _commits(repository, head, problems)
         expected, previous, count = 1, ZERO_HASH, 0
         for commit, content in reversed(commits):
-            problems += _signature_problems(commit, content, key)
+            problems += signature_problems(commit, content, key)
             try:
                 lines = _message_lines(commit, content)
                 parsed = [json.loads(line) for line in lines]
@@ -178,11 +178,28 @@ class Audit:
         if head is None:
             return 0, ZERO_HASH
         line = _lines(self._repository, head)[-1]
-        return int(json.loads(line)["sequence"]), hashlib.sha256(line.encode()).hexdigest()
+        return _sequence(head, line), hashlib.sha256(line.encode()).hexdigest()
 
 
 ZERO_HASH = "0" * 64
 """What stands for the entry before the first."""
+
+
+def sequence_of(repository: Repository, commit: str) -> int:
+    """Return the number of the last entry in one commit of a chain.
+
+    Raises:
+        StorageError: it cannot be read, or is none.
+    """
+    return _sequence(commit, _lines(repository, commit)[-1])
+
+
+def _sequence(commit: str, line: str) -> int:
+    try:
+        return int(json.loads(line)["sequence"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        message = f"audit commit {commit} is damaged: {error}"
+        raise StorageError(message, next_step="stateguard audit verify") from error
 
 
 def _line(sequence: int, previous: str, at: str, entry: Entry) -> str:
@@ -244,7 +261,8 @@ def _entries(repository: Repository, commit: str) -> list[dict[str, Any]]:
         raise StorageError(message, next_step="stateguard audit verify") from error
 
 
-def _signature_problems(commit: str, content: bytes, key: PublicKey) -> list[str]:
+def signature_problems(commit: str, content: bytes, key: PublicKey) -> list[str]:
+    """Return what is wrong with the signature of one commit of a chain."""
     signed, armored = split_signature(content)
     if armored is None:
         return [f"{commit}: not signed"]

@@ -12,10 +12,16 @@ from driving import git, sh
 from stateguard.host.database import Database
 from stateguard.mirror.store import MirrorStore, Standing
 from stateguard.mirror.sync import Sources, Syncing
+from stateguard.mirror.witness import Witness
 from stateguard.model.identity import APPLIED, AUDIT, MAIN, ZERO
 from stateguard.model.mirror import MirrorSpec
 from stateguard.state.commits import raw_commit
 from stateguard.state.repository import RefMove, Repository
+from stateguard.trust.ssh import SigningKey
+
+KEY = SigningKey.generate()
+"""The guard's key; nothing that it signed is here unless a test says so."""
+
 
 NO_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 BRANCH, TAG = "refs/heads/topic", "refs/tags/v1"
@@ -71,7 +77,8 @@ class Setting:
 
     def anew(self) -> Syncing:
         """Return what a guard that starts again works with."""
-        self.syncing = Syncing(Sources(self.served, self.captured), MirrorStore(self.database))
+        witness = Witness(self.served, KEY.public)
+        self.syncing = Syncing(Sources(self.served, self.captured), MirrorStore(self.database), witness, self.root)
         return self.syncing
 
     def spec(self, name: str, url: str | Path, **fields: object) -> MirrorSpec:

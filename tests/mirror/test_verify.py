@@ -230,3 +230,35 @@ def test_the_command_says_what_was_found(kept: Kept, place: Path) -> None:
     assert kept.ask("mirror", "verify", "open", status=14)["mirrors"][0]["state"] is None
     (kept.root / "away.git").rename(place)
     assert kept.refused("mirror", "verify", "nobody", status=15)
+
+
+def test_a_chain_that_was_cut_here_is_told_by_the_mirrors_and_blamed_on_none(kept: Kept, place: Path) -> None:
+    guard = kept.guard
+    head = guard.repository.ref(AUDIT) or ""
+    before = guard.repository.commit(head).parents[0]
+    whole = kept.ask("audit", "verify")
+    assert [(m["standing"], m["asked"], m["entries"]) for m in whole["mirrors"]] == [
+        ("holds", True, whole["entries"]),
+    ] * 2
+    git(kept.repository, "update-ref", AUDIT, before)
+    guard.database.execute("UPDATE audit_head SET commit_id=?", (before,))
+    try:
+        told = "the audit chain here was cut: it ends with entry"
+        document = kept.ask("audit", "verify", status=10)
+        assert [p.partition(": ")[0] for p in document["problems"]] == ["open", "private"]
+        assert all(told in p for p in document["problems"])
+        done = kept.run("audit", "verify", "--offline")
+        assert (done.returncode, done.stdout.count(told), "the chain holds" in done.stdout) == (10, 2, False)
+        found = kept.verify("open")
+        assert (found.state, found.tampered) == (MirrorState.DIVERGED, ())
+        assert found.evidence[0].startswith(f"{AUDIT}: {told}")
+    finally:
+        git(kept.repository, "update-ref", AUDIT, head)
+        guard.database.execute("UPDATE audit_head SET commit_id=?", (head,))
+    place.rename(kept.root / "away.git")
+    done = kept.run("audit", "verify")
+    (kept.root / "away.git").rename(place)
+    assert done.returncode == 0
+    assert "open: did not answer: " in done.stdout
+    assert "(as last seen there)" in done.stdout
+    assert done.stdout.endswith("the chain holds\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from stateguard.errors import NotFoundError
@@ -9,7 +10,7 @@ from stateguard.guard import view
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, duration
 from stateguard.guard.maintenance import done_last
-from stateguard.guard.mirrors import mirrors_document
+from stateguard.guard.mirrors import mirrors_document, witnesses
 from stateguard.guard.rollback import choose, planned
 from stateguard.host.clock import moment
 from stateguard.model.moment import parse_rfc3339
@@ -102,8 +103,13 @@ def _audit_export(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[st
     return {"lines": list(desk.guard.books.audit.lines())}
 
 
-def _audit_verify(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
-    return desk.guard.books.audit.verify(load_pinned(desk.guard.home.trust)).as_json()
+def _audit_verify(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+    guard = desk.guard
+    found = guard.books.audit.verify(load_pinned(guard.home.trust))
+    mirrors = witnesses(guard, ask=not parameters.get("offline"))
+    missing = [f"{one['name']}: {one['message']}" for one in mirrors if one["against"]]
+    whole = replace(found, problems=(*found.problems, *missing))
+    return whole.as_json() | {"mirrors": mirrors}
 
 
 COMMANDS: dict[str, Command] = {
