@@ -1,10 +1,10 @@
-import random
 from collections import Counter
 
 import pytest
 
 from admission.secrets.benign import benign
-from admission.secrets.specimens import ARMOURED, SURROUNDINGS, Specimen, armour, specimens
+from admission.secrets.corpus import is_found, placed
+from admission.secrets.specimens import SURROUNDINGS, specimens
 from architecture.sources import named, repository_files
 from stateguard.admission.secrets.rules import RULES
 from stateguard.admission.secrets.scan import KINDS, TOO_MUCH, find
@@ -15,37 +15,16 @@ ALLOWED_FALSE_ALARMS = 0.03
 PUBLISHED = ("docs/", "example-state/", "templates/")
 
 
-def _placed() -> list[tuple[str, Specimen, str]]:
-    """Return surrounding, specimen and text; also the keys in armour, each as a file, in YAML and in JSON."""
-    made = [(where, specimen, put(specimen)) for specimen in specimens(SAMPLES) for where, put in SURROUNDINGS.items()]
-    source = random.Random(3)
-    for label, kind in ARMOURED.items():
-        key = armour(label, source, "Version: 1\n\n" if "PGP" in label else "")
-        specimen = Specimen(kind, "key", key)
-        indented = "".join(f"  {line}\n" for line in key.splitlines())
-        made.append(("file", specimen, key))
-        made.append(("yaml", specimen, f"user: ann\nkey: |\n{indented}"))
-        made.append(("json", specimen, '{"key": "' + key.replace("\n", "\\n") + '"}'))
-    fields = ["Key-File-3: ssh-ed25519", "Encryption: none", "Public-Lines: 1", "AAAA", "Private-Lines: 1", "AAAA"]
-    putty = "PuTTY-User-" + "\n".join(fields)
-    made.append(("file", Specimen("putty-private-key", "key", putty), putty))
-    return made
-
-
 def test_secrets_in_ordinary_surroundings_are_found() -> None:
     """Each counts if it is found as what it is, on its line; a person who is told another kind is told too little."""
-    placed = _placed()
-    missed = [
-        (specimen.kind, where)
-        for where, specimen, text in placed
-        if not any(found.kind == specimen.kind for found in find(text.encode()))
-    ]
-    assert len({specimen.kind for _, specimen, _ in placed}) >= 40
-    assert 1 - len(missed) / len(placed) >= WANTED_RECALL, Counter(missed).most_common(30)
+    cases = placed(SAMPLES)
+    missed = [(specimen.kind, where) for where, specimen, text in cases if not is_found(specimen, text)]
+    assert len({specimen.kind for _, specimen, _ in cases}) >= 40
+    assert 1 - len(missed) / len(cases) >= WANTED_RECALL, Counter(missed).most_common(30)
 
 
 def test_every_kind_is_found() -> None:
-    found = {finding.kind for _, specimen, text in _placed() for finding in find(text.encode())}
+    found = {finding.kind for _, specimen, text in placed(SAMPLES) for finding in find(text.encode())}
     assert sorted({TOO_MUCH, *found}) == list(KINDS)
 
 
@@ -66,7 +45,7 @@ def test_what_the_project_publishes_has_none() -> None:
 
 def test_one_secret_is_one_finding() -> None:
     """The rule that goes by the name of a setting is silent where one that knows the format has spoken."""
-    for where, specimen, text in _placed():
+    for where, specimen, text in placed(SAMPLES):
         if where in {"env", "mcp", "export"} and not specimen.by_name:
             assert len(find(text.encode())) <= 1, (specimen.kind, where)
 
