@@ -11,12 +11,13 @@ DECISIONS := tests/model tests/text tests/respond/test_decisions.py tests/respon
 	tests/respond/test_retention.py tests/transition/test_plan.py tests/transition/test_next_step.py tests/trust/test_people.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench exercise faults hostile lock clean preflight
+.PHONY: help demo test check sbom bench exercise faults hostile lock clean preflight
 
 help:
 	@echo "make demo      set everything up and run the main job on example-state, in ./demo"
 	@echo "make test      set everything up, run all checks and the whole test suite"
-	@echo "make check     formatting, lint, types and the floors"
+	@echo "make check     formatting, lint, types, the floors, and known vulnerabilities of what users install"
+	@echo "make sbom      writes sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make bench     measure (BENCH=--quick tries whether it works, on 1,000 files)"
 	@echo "make exercise  long runs: a thousand changes to mirrors on bad networks (as root also in network namespaces),"
 	@echo "               ten thousand snapshots with maintenance beside"
@@ -51,7 +52,12 @@ check: .venv/.ready-dev
 	@$(BIN)/mypy --no-error-summary stateguard
 	@if find example-state -name '*.py' | grep -q .; then $(BIN)/mypy --no-error-summary example-state; fi
 	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/python .ci/audit $(BIN)/pip-audit
 	@echo "Checks passed: ruff, mypy, import-linter."
+
+sbom: .venv/.ready-dev
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.cdx.json $(BIN)/python
+	@echo "Written: sbom.cdx.json"
 
 test: check
 	@$(BIN)/python -m pytest -q -n 2 $(DECISIONS) --cov --cov-report=
@@ -80,6 +86,6 @@ lock:
 		pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 clean:
-	@rm -rf .venv demo build dist .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+	@rm -rf .venv demo build dist sbom.cdx.json .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
 		faults.jsonl faults-kept
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

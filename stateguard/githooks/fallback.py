@@ -11,6 +11,7 @@ from stateguard.errors import RefusedError
 from stateguard.guard.admit import admit
 from stateguard.guard.applies import Answer, Applies
 from stateguard.guard.compose import Guard, compose
+from stateguard.guard.libraries import refuse_holes
 from stateguard.guard.recover import come_home
 from stateguard.guard.upgrade import upgrade
 from stateguard.host import files
@@ -32,6 +33,7 @@ def run(home: Home, command: str, request: dict[str, Any]) -> int:
         raise RefusedError(
             "the guard does not run, and only its own user can push without it", next_step="stateguard run"
         )
+    refuse_holes()
     with WriterLock(home.writer_lock, "hook").acquire(_PATIENCE_SECONDS):
         upgrade(home, log)
         guard = compose(home, lambda *_: None)

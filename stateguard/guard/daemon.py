@@ -15,6 +15,7 @@ from stateguard.guard.commands.desk import Desk
 from stateguard.guard.compose import Guard, compose
 from stateguard.guard.cycle import Cycle
 from stateguard.guard.eject import refuse_ejected
+from stateguard.guard.libraries import refuse_holes
 from stateguard.guard.maintenance import Maintenance
 from stateguard.guard.metrics.instruments import Instruments
 from stateguard.guard.metrics.source import Pulse
@@ -54,6 +55,7 @@ def run(home: Home) -> None:
     to_stderr()
     with WriterLock(home.writer_lock, "daemon").acquire(_PATIENCE_SECONDS):
         refuse_ejected(home)
+        refuse_holes()
         upgrade(home, log)
         steps = Steps()
         guard = compose(home, steps)

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import platform
-import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import pygit2
-
 from stateguard import __version__
 from stateguard.errors import StorageError
 from stateguard.guard.doctor.finding import Finding, Subject, note, ok, problem, warning
+from stateguard.guard.libraries import LIBRARIES, MEND, Version, version_in
 from stateguard.host import command
 from stateguard.state.git import git_raw
-
-Version = tuple[int, ...]
-
-_VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +62,8 @@ TOOLS = (
                  "a pushed .gitattributes can overwrite memory (CVE-2022-23521, CVE-2022-41903)"),
             Hole(((2, 39, 4), (2, 40, 2), (2, 41, 1), (2, 42, 2), (2, 43, 4), (2, 44, 1), (2, 45, 1)),
                  "cloning a hostile repository can run its code (CVE-2024-32002)"),
+            Hole(((2, 43, 7), (2, 44, 4), (2, 45, 4), (2, 46, 4), (2, 47, 3), (2, 48, 2), (2, 49, 1), (2, 50, 1)),
+                 "cloning a hostile repository with its submodules can run its code (CVE-2025-48384)"),
         ),
     ),
     Tool(
@@ -90,10 +86,7 @@ TOOLS = (
                  "two connections that write at once can damage a database (WAL-reset bug); the guard opens one"),
         ),
     ),
-    Tool(
-        "libgit2", lambda: pygit2.LIBGIT2_VERSION, (1, 6), "trees are read and built by it", "",
-        holes=(Hole(((1, 6, 5), (1, 7, 2)), "a crafted path can overwrite memory (CVE-2024-24577)"),),
-    ),
+    *(Tool(library.name, library.read, library.floor, library.reason, "") for library in LIBRARIES),
     Tool("linux", platform.release, (5, 4), "agents are followed by pidfd, files exchanged by renameat2", ""),
 )  # fmt: skip
 
@@ -107,26 +100,25 @@ def look(_subject: Subject) -> Iterator[Finding]:
 
 def judge(tool: Tool) -> Iterator[Finding]:
     """Judge one tool by its version."""
-    mend = f"apt-get install {tool.package}" if tool.package else "python -m pip install --upgrade stateguard"
+    mend = f"apt-get install {tool.package}" if tool.package else MEND
     try:
         said = tool.read()
     except (OSError, StorageError) as error:
         tell = problem if tool.required else warning
         yield tell(tool.name, f"{tool.name} cannot be run ({error}); {tool.why}", mend)
         return
-    match = _VERSION.search(said)
-    if match is None:
+    version = version_in(said)
+    if version is None:
         yield warning(tool.name, f"{tool.name} does not say its version, but {said.strip()[:80]!r}", mend)
         return
-    version = tuple(int(part) for part in match[0].split("."))
-    floor = ".".join(map(str, tool.floor))
+    shown, floor = ".".join(map(str, version)), ".".join(map(str, tool.floor))
     if version < tool.floor:
         tell = problem if tool.required else warning
-        yield tell(tool.name, f"{tool.name} {match[0]} is older than {floor}; {tool.why}", mend)
+        yield tell(tool.name, f"{tool.name} {shown} is older than {floor}; {tool.why}", mend)
         return
     holes = [hole for hole in tool.holes if hole.affects(version)]
     for hole in holes:
         doubt = "; a distribution may have mended it under the same number"
-        yield note(tool.name, f"{tool.name} {match[0]}: {hole.reason}{doubt}", mend)
+        yield note(tool.name, f"{tool.name} {shown}: {hole.reason}{doubt}", mend)
     if not holes:
-        yield ok(tool.name, f"{tool.name} {match[0]}, at least {floor} is needed: {tool.why}")
+        yield ok(tool.name, f"{tool.name} {shown}, at least {floor} is needed: {tool.why}")
