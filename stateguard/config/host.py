@@ -103,6 +103,12 @@ class ProbesModel(Strict):
     allow: Annotated[list[NetworkText], Field(max_length=1000)] = Field(default_factory=list)
 
 
+class LookingModel(Strict):
+    """Who looks for secrets in a push besides the built-in rules: gitleaks where it is on PATH, or nobody."""
+
+    gitleaks: Literal["auto", "off"] = "auto"
+
+
 class ScrubModel(Strict):
     """How often everything is read anew in the background, and how fast."""
 
@@ -121,6 +127,7 @@ class HostModel(Strict):
     require_signed_commits: Literal["none", "head", "all"] = "none"
     push: PushModel = PushModel()
     probes: ProbesModel = ProbesModel()
+    secrets: LookingModel = LookingModel()
     reserve: Size = 64 * MIB
     logs: LogsModel = LogsModel()
     scrub: ScrubModel = ScrubModel()
@@ -157,6 +164,7 @@ def parse_host(document: Document, path: str = HOST_FILE) -> HostSettings:
         retention=model.retention.settings(),
         signatures=Signatures(model.require_signed_commits),
         push=PushBudget(model.push.max_files, model.push.max_size),
+        gitleaks=model.secrets.gitleaks == "auto",
         mirrors=tuple(mirror.spec() for mirror in model.mirrors or ()),
         runtime=runtime_settings(model.runtime),
         agents_user=model.agents.user,

@@ -17,6 +17,7 @@ from stateguard.errors import StateguardError
 from stateguard.guard.budget import Deadline, Spending, changed_problems, weight_problems
 from stateguard.guard.compose import Guard
 from stateguard.guard.emergency import admitted, emergency_of
+from stateguard.guard.gitleaks import on_path
 from stateguard.guard.lockdown import lock_problems
 from stateguard.guard.objects import Forms
 from stateguard.guard.secrets import Search, told_of
@@ -95,6 +96,7 @@ def admit(
         lines.append(f"{summary(verdict.changed)}, valid, {signed.words} (admitted in {took})")
     policy = [*([search.over] if search.over else []), *search.problems, *policy]
     lines += [f"note: {line(path)} is too large to look for secrets in it" for path in search.unread[:_SHOWN]]
+    lines += [f"note: gitleaks did not look through this: {line(search.trouble)}"] if search.trouble else []
     if emergency and not problems:
         lines += admitted(guard, emergency, checked[0].new, user, told_of(policy))
     elif not emergency:
@@ -119,7 +121,9 @@ def _searched(
     """
     harmless = policy_in_force(guard).harmless if updates else ()
     spending, forms = Spending(guard.settings.push, waived=deadline is None), Forms()
-    search = Search(pushed, harmless, guard.repository, spending, deadline, forms.fits)
+    program = on_path(guard.sandbox) if guard.settings.gitleaks else None
+    second = program.look if program else None
+    search = Search(pushed, harmless, guard.repository, spending, deadline, forms.fits, second)
     for update in updates:
         if update.deletes:
             continue

@@ -32,7 +32,11 @@ class Deadline:
 
     def passed(self) -> bool:
         """Say whether it has come."""
-        return boot_seconds() >= self._at
+        return self.left_seconds() <= 0
+
+    def left_seconds(self) -> float:
+        """Return the seconds until then."""
+        return self._at - boot_seconds()
 
 
 class Spending:

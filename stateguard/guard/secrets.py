@@ -12,6 +12,7 @@ from stateguard.config.problem import Problem
 from stateguard.config.sections import glob
 from stateguard.errors import StorageError
 from stateguard.guard.budget import Deadline, Spending
+from stateguard.guard.gitleaks import DEADLINE_SECONDS, Opinion
 from stateguard.model.identity import EMPTY_TREE, WITHDRAWN, short
 from stateguard.model.policy import Harmless, System
 from stateguard.model.tree import DIRECTORY
@@ -26,6 +27,9 @@ MAX_TREES = 200_000
 MAX_SECONDS = 60.0
 """For what is looked through on its own; a push has a deadline for all of its judging."""
 
+SECOND = "gitleaks"
+"""The kind of what only the second opinion has found."""
+
 _MOST_PROBLEMS = 20
 _MOST_TAGS = 10
 _COMMIT, _TREE, _BLOB, _TAG = 1, 2, 3, 4
@@ -36,6 +40,9 @@ _HINT = (
     "what is none: secrets.allow in the stateguard.yaml on main, or stateguard:allow in a comment behind it"
 )
 
+
+Second = Callable[[Sequence[tuple[str, bytes]], float], Opinion]
+"""Is shown names and bytes of files, and how many seconds there are, and says what it thinks of them."""
 
 Look = Callable[[int, str, bytes], bool]
 """Is shown type number, title and bytes of an object, and says whether to read on in it."""
@@ -56,12 +63,15 @@ class Search:
         spending: Spending | None = None,
         deadline: Deadline | None = None,
         look: Look = lambda *_: True,
+        second: Second | None = None,
     ) -> None:
         """``pushed`` sees what the push brings, ``before`` what was there (None: nothing was).
 
         ``harmless`` says what is no secret. ``spending`` counts the new files; those over its budget are not read.
-        ``look`` is shown each tag, commit and directory that is new before it is looked through.
+        ``look`` is shown each tag, commit and directory that is new before it is looked through. ``second`` is asked
+        about the files besides.
         """
+        self._second = second
         self._pushed, self._harmless, self._before, self._look = pushed, harmless, before, look
         refs = before.every_ref() if before is not None else {}
         self._known = [commit for name, commit in refs.items() if name.startswith(("refs/heads/", WITHDRAWN))]
@@ -72,6 +82,8 @@ class Search:
         self.problems: list[Problem] = []
         self.unread: list[str] = []
         """Paths of files that were too large."""
+        self.trouble = ""
+        """Why the second opinion is missing; empty if it is not, or nobody was to be asked."""
         self.over: Problem | None = None
         """That the push brings more than its budget."""
 
@@ -139,12 +151,31 @@ class Search:
             self._waiting.append((path, blob, size, where))
 
     def _read(self) -> None:
+        shown: list[tuple[str, bytes]] = []
+        places: list[str] = []
         for path, blob, size, where in self._waiting:
             self._hurry()
             if size > MAX_BYTES:
                 self.unread.append(path)
-            else:
-                self._report(path, find(self._pushed.blob(blob)), where)
+                continue
+            content = self._pushed.blob(blob)
+            self._report(path, find(content), where)
+            if self._second is not None:
+                shown.append((path, content))
+                places.append(where)
+        if self._second is not None and shown:
+            left = max(1.0, min(DEADLINE_SECONDS, self._deadline.left_seconds() / 2))
+            self._besides(self._second(shown, left), [path for path, _ in shown], places)
+
+    def _besides(self, opinion: Opinion, paths: Sequence[str], places: Sequence[str]) -> None:
+        """Report what the second opinion has found that was not found yet."""
+        self.trouble = opinion.trouble
+        told = {(problem.path, problem.line) for problem in self.problems}
+        for leak in opinion.leaks:
+            path = paths[leak.file]
+            if (path, leak.line) not in told:
+                one = Found(SECOND, f"a secret to gitleaks, by its rule {leak.rule}", leak.line, 1)
+                self._report(path, [one], places[leak.file])
 
     def _hurry(self) -> None:
         if self._deadline.passed():

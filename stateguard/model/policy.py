@@ -144,6 +144,7 @@ class HostSettings:
     signatures: Signatures = Signatures.NONE
     push: PushBudget = field(default_factory=PushBudget)
     runtime: RuntimeSettings = field(default_factory=Embedded)
+    gitleaks: bool = True
     agents_user: str = ""
     confine: bool = True
     probe_networks: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -33,6 +33,12 @@ def test_networks_that_probes_may_ask_are_read() -> None:
     assert found == (ip_network("10.1.2.3/32"), ip_network("10.2.0.0/16"), ip_network("fd00::/8"))
 
 
+def test_whether_gitleaks_is_asked_is_read() -> None:
+    assert [read(text).gitleaks for text in ("live: a", "secrets: {gitleaks: auto}", "secrets: {gitleaks: off}")] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -41,6 +47,7 @@ def test_networks_that_probes_may_ask_are_read() -> None:
         ("arming: {soak: maybe}\n", "soak must be observe, propose or act"),
         ("arming: {saok: act}\n", "did you mean soak?"),
         ("cycle: 0\n", "cycle must be at least 0.05"),
+        ("secrets: {gitleaks: on}\n", "gitleaks must be auto or off, not"),
         ("listen: 1\n", 'unknown key "listen"'),
         ("probes: {allow: [10.0.0.0/33]}\n", '"10.0.0.0/33" is no address or network'),
         ("probes: {allow: [10.1.2.3/8]}\n", "has host bits set"),

@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "spool": records.spool,
     "hooks": hooks.hooks,
     "git-settings": hooks.configuration,
+    "gitleaks": running.gitleaks,
     "guard": running.daemon,
     "confinement": running.confinement,
 }

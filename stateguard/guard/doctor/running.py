@@ -9,6 +9,7 @@ from stateguard import __version__
 from stateguard.errors import GuardDownError, StateguardError
 from stateguard.guard.client import stream
 from stateguard.guard.doctor.finding import Finding, Subject, note, ok, problem, warning
+from stateguard.guard.gitleaks import on_path
 from stateguard.host import landlock
 from stateguard.host.home import Home
 from stateguard.host.lock import WriterLock, held
@@ -16,6 +17,26 @@ from stateguard.host.process import gains_no_privileges
 from stateguard.host.sandbox import Confined, choose
 
 _PATIENCE_SECONDS = 5.0
+
+
+def gitleaks(subject: Subject) -> Iterator[Finding]:
+    """Look whether the second opinion on secrets can be had, if it is on PATH and wanted."""
+    found = on_path()
+    if found is None or (subject.settings is not None and not subject.settings.gitleaks):
+        why = "is not on PATH" if found is None else "is not asked: guard.yaml says gitleaks: off"
+        yield ok("gitleaks", f"gitleaks {why}; the built-in rules look for secrets in a push")
+        return
+    trouble = found.look([("README", b"plain\n")]).trouble
+    if trouble:
+        message = f"gitleaks ({found.program}) cannot be used: {trouble}; the built-in rules look alone"
+        mend = f"install another version, or in guard.yaml of {_root(subject)}: secrets: {{gitleaks: off}}"
+        yield warning("gitleaks", message, mend)
+    else:
+        yield ok("gitleaks", f"gitleaks {found.version()} looks for secrets in a push besides the built-in rules")
+
+
+def _root(subject: Subject) -> str:
+    return str(subject.home.root) if subject.home else "the home"
 
 
 def daemon(subject: Subject) -> Iterator[Finding]:
