@@ -13,7 +13,7 @@ from stateguard.admission.foreign.survey import is_foreign
 from stateguard.admission.known import Known
 from stateguard.admission.names import MAX_TARGET_BYTES, shown_path, symlink_problem
 from stateguard.admission.places import Places
-from stateguard.admission.references import command_problems, reference_problems, secret_problems
+from stateguard.admission.references import Keeper, command_problems, reference_problems, secret_problems
 from stateguard.admission.tree import OverBudgetError, Reading, Tree
 from stateguard.config.problem import Problem
 from stateguard.config.sections import PathRules
@@ -21,8 +21,10 @@ from stateguard.config.system import is_declaration
 from stateguard.config.yaml import MAX_BYTES
 from stateguard.errors import StateguardError
 from stateguard.model.policy import Policy, System
+from stateguard.model.secret import sealed_name, sealed_path
 from stateguard.model.tree import SYMLINK
 from stateguard.text import words
+from stateguard.trust.age import MAX_FILE_BYTES, is_age
 
 MAX_PATHS = 200_000
 MAX_BLOB_BYTES = 100 * 1024 * 1024
@@ -62,7 +64,7 @@ def judge(
     commands: bool = True,
     known: Known | None = None,
     late: Callable[[], bool] | None = None,
-    secrets: Callable[[str], str] | None = None,
+    secrets: Keeper | None = None,
 ) -> Verdict:
     """Return the verdict on a tree.
 
@@ -70,7 +72,7 @@ def judge(
     the declarations. ``policy`` is the one in force before, which says what is captured. ``commands``
     says that every agent needs one: the guard runs them itself. ``known`` spares directories that were judged lately
     from being read again. ``late`` says that there is no time left; a tree that is not judged by then is refused.
-    ``secrets`` says what keeps a secret of some name from agents, nothing if nothing does; None: that is not known.
+    ``secrets`` knows which secrets agents would get; None: that is not known here.
     Bad content never raises.
 
     Raises:
@@ -105,7 +107,7 @@ class _Judging:
         self.noted = {shown_path(path): entry for path, entry in noted}
         self.places = Places(reading, self.noted.keys())
         self.late: Callable[[], bool] | None = None
-        self.secrets: Callable[[str], str] | None = None
+        self.secrets: Keeper | None = None
 
     def report(self, path: str, code: str, message: str) -> None:
         self.problems.append(Problem(path, 0, code, message))
@@ -125,8 +127,30 @@ class _Judging:
         if system is not None and not unread:
             self.problems.extend(reference_problems(system, self.places, positions(files)))
             self.problems.extend(command_problems(system) if self.commands else ())
-            self.problems.extend(secret_problems(system, self.secrets, positions(files)) if self.secrets else ())
+            self.problems.extend(secret_problems(system, self.trouble, positions(files)) if self.secrets else ())
         return Verdict(self.worst(), None if unread else system, tuple(sorted(changed - captured)), said.recognised)
+
+    def trouble(self, name: str) -> str:
+        """Return what keeps a secret from agents, given what this tree has for it."""
+        path = sealed_path(name)
+        entry = self.places.file(path)
+        size = self.tree.size(entry[1]) if entry else 0
+        content = self.tree.read(entry[1]) if entry and size <= MAX_FILE_BYTES else None
+        return self.secrets.trouble(name, content) if self.secrets else ""
+
+    def fits_as_age(self, path: str, identity: str) -> bool:
+        """Say whether a file that is called encrypted is, and opens here if it is a secret; report it otherwise."""
+        data = self.bytes_of(path, identity)
+        if data is None:
+            return False
+        if not is_age(data):
+            self.report(path, "age", "this is not encrypted with age; encrypt it, or call it otherwise")
+            return False
+        name = sealed_name(path)
+        why = self.secrets.unopened(name, data) if self.secrets and name else ""
+        if why:
+            self.report(path, "age", f"this holds the secret {name}, {why}")
+        return not why
 
     def worst(self) -> tuple[Problem, ...]:
         """Return the problems, sorted, each once, and not more than anybody reads."""
@@ -151,6 +175,8 @@ class _Judging:
             return False
         if mode == SYMLINK and steers_git(path):
             self.report(path, "symlink", "git reads this file for itself, so it must be no link; replace it")
+            return False
+        if path.endswith(".age") and mode != SYMLINK and not self.fits_as_age(path, identity):
             return False
         if is_attributes(path) and not self.fits_as_attributes(path, identity, size):
             return False

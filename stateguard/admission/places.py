@@ -22,6 +22,11 @@ class Places:
         found = self._find(path) if isinstance(path, str) else None
         return found is not None and not isinstance(found, Place)
 
+    def file(self, path: str) -> tuple[int, str] | None:
+        """Return mode and object id of the file at a path; None if there is none."""
+        found = self._find(path)
+        return None if isinstance(found, Place) else found
+
     def exists(self, path: str) -> bool:
         """Say whether there is a file, or a directory with one in it, at a path."""
         return self._find(path) is not None

@@ -41,6 +41,18 @@ class Places(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Knows secrets that agents would get. What is wrong is told as the end of a sentence, nothing if all is well."""
+
+    def trouble(self, name: str, content: bytes | None) -> str:
+        """Say what keeps a secret from agents; ``content`` is the encrypted file that the state has for it."""
+        ...
+
+    def unopened(self, name: str, content: bytes) -> str:
+        """Say why the encrypted file of a secret cannot be used."""
+        ...
+
+
 def is_misnamed(path: str) -> bool:
     """Say whether a path looks like a declaration and is none, by the ending of its name."""
     stem, ending = posixpath.splitext(path)

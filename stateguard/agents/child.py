@@ -6,15 +6,15 @@ import errno
 import os
 import select
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stateguard.errors import AgentsError, StateguardError
+from stateguard.errors import AgentsError, NotFoundError, StateguardError
 from stateguard.host.clock import boot_seconds, wall_seconds
 from stateguard.host.command import clean_environment, end_group
 from stateguard.host.process import ProcessIdentity, identify, open_pidfd
 from stateguard.host.sandbox import Sandbox, Start
-from stateguard.host.secrets import Secrets
 from stateguard.model.agent import AgentSpec
 
 VARIABLE = "STATEGUARD_AGENT"
@@ -81,7 +81,21 @@ class Child:
         os.close(self.pidfd)
 
 
-def variables(spec: AgentSpec, secrets: Secrets) -> dict[str, str]:
+Secret = Callable[[str, str], str]
+"""Returns the secret of a name for an agent of a commit; raises StateguardError where it cannot."""
+
+
+def no_secret(name: str, revision: str) -> str:
+    """Refuse: there are no secrets here.
+
+    Raises:
+        NotFoundError: always.
+    """
+    del revision
+    raise NotFoundError(f"there is no secret {name}")
+
+
+def variables(spec: AgentSpec, revision: str, secret: Secret) -> dict[str, str]:
     """Return an agent's variables, with its secrets in the place of their names.
 
     Raises:
@@ -90,16 +104,14 @@ def variables(spec: AgentSpec, secrets: Secrets) -> dict[str, str]:
     found = spec.plain
     for variable, name in spec.secrets.items():
         try:
-            found[variable] = secrets.value(name)
+            found[variable] = secret(name, revision)
         except StateguardError as error:
             message = f"its {variable} needs a secret: {error.message}"
             raise ProgramError(f"{message}; {error.next_step}" if error.next_step else message) from error
     return found
 
 
-def spawn(
-    spec: AgentSpec, live: Path, log: Path, mark: str, revision: str, sandbox: Sandbox, secrets: Secrets
-) -> Child:
+def spawn(spec: AgentSpec, live: Path, log: Path, mark: str, revision: str, sandbox: Sandbox, secret: Secret) -> Child:
     """Start an agent of a revision in the live directory, its output appended to a log.
 
     Raises:
@@ -110,7 +122,7 @@ def spawn(
     if not spec.command:
         message = "its agent.yaml names no command, which the embedded runtime needs"
         raise ProgramError(message)
-    environment = clean_environment(variables(spec, secrets)) | {VARIABLE: mark, REVISION: revision}
+    environment = clean_environment(variables(spec, revision, secret)) | {VARIABLE: mark, REVISION: revision}
     output = _open_log(log)
     try:
         process = sandbox.start(Start(spec.command, live, environment, stdout=output, stderr=output))

@@ -14,7 +14,18 @@ from pathlib import Path
 from stateguard import faults
 from stateguard.agents.attach import Candidate, candidates, require_attachable
 from stateguard.agents.board import Board
-from stateguard.agents.child import REVISION, Child, HostError, ProgramError, began_at, describe, spawn, take_over
+from stateguard.agents.child import (
+    REVISION,
+    Child,
+    HostError,
+    ProgramError,
+    Secret,
+    began_at,
+    describe,
+    no_secret,
+    spawn,
+    take_over,
+)
 from stateguard.agents.ending import end, end_all, remains, tell
 from stateguard.agents.found import MARK_DIGITS, Found, end_orphans, look, sort_out, strays
 from stateguard.agents.known import Known
@@ -36,7 +47,6 @@ from stateguard.host.logs import warn
 from stateguard.host.process import alive, ancestors, variables_of
 from stateguard.host.reach import ORDINARY, Reach
 from stateguard.host.sandbox import UNCONFINED, Sandbox
-from stateguard.host.secrets import Secrets
 from stateguard.model.agent import AgentSpec, StopPolicy
 from stateguard.model.health import ALIVE, AgentState, AgentStatus
 
@@ -52,20 +62,22 @@ class ProcessRuntime:
         changed: Callable[[str], None],
         sandbox: Sandbox = UNCONFINED,
         reach: Reach = ORDINARY,
+        secret: Secret | None = None,
     ) -> None:
         """Supervise nothing yet.
 
         Args:
             live: the agents' working directory.
-            home: its ``run`` and ``logs`` directories are used, and its secrets.
+            home: its ``run`` and ``logs`` directories are used.
             identity: the home's unique id, without a colon.
             changed: called with an agent's name, outside of all locks, whenever its state has changed; usually in the
                 supervising thread, so it must not wait for long.
             sandbox: starts the processes.
             reach: says which addresses may be asked to drain.
+            secret: returns what takes the place of the name of a secret; None: there are none.
         """
         self._live, self._home, self._identity, self._sandbox, self._reach = live, home, identity, sandbox, reach
-        self._registry, self._secrets = Registry(home.run / "agents.json"), Secrets(home.secrets)
+        self._registry, self._secret = Registry(home.run / "agents.json"), secret or no_secret
         self._lock = threading.Lock()
         self._agents: dict[str, Known] = {}
         self._board = Board(self._lock, changed)
@@ -272,7 +284,7 @@ class ProcessRuntime:
         try:
             mark = f"{self._identity}:{spec.name}:{digest[:MARK_DIGITS]}"
             log, sandbox = self._log(spec.name), self._sandbox
-            child = spawn(spec, self._live, log, mark, agent.revision, sandbox, self._secrets)
+            child = spawn(spec, self._live, log, mark, agent.revision, sandbox, self._secret)
         except ProgramError as error:
             self._failed(agent, spec, None, str(error))
             return

@@ -23,10 +23,10 @@ def list_(ctx: click.Context) -> None:
     """List the names of secrets, set or missing, and which agents need them."""
     document = ask(ctx, "secret-list")
     rows = [
-        (s["name"], "yes" if s["set"] else "no", ", ".join(s["agents"]) or "none", s["problem"] or "")
+        (s["name"], s["from"] or "nowhere", ", ".join(s["agents"]) or "none", s["problem"] or "")
         for s in document["secrets"]
     ]
-    show(ctx, document, table(rows, ("NAME", "SET", "AGENTS", "PROBLEM")))
+    show(ctx, document, table(rows, ("NAME", "FROM", "AGENTS", "PROBLEM")))
 
 
 @command.command("set")
@@ -51,6 +51,31 @@ def remove(ctx: click.Context, name: str, force: bool) -> None:
     """Remove a secret; agents that run keep what they have."""
     document = ask(ctx, "secret-remove", secret=name, force=force)
     show(ctx, document, _told(document))
+
+
+@command.command("recipient")
+@click.pass_context
+def recipient(ctx: click.Context) -> None:
+    """Print for whom to encrypt so that this guard can open it; makes its age identity if there is none."""
+    document = ask(ctx, "secret-recipient")
+    show(ctx, document, [document["recipient"]])
+
+
+@command.command("seal")
+@click.option(
+    "--recipient", "others", multiple=True, metavar="AGE1…", help="Another guard that can open it; repeatable."
+)
+@click.pass_context
+def seal(ctx: click.Context, others: tuple[str, ...]) -> None:
+    """Encrypt what is piped in, or typed, for this guard, and print the file: secrets/NAME.age of the state."""
+    from stateguard.host.secrets import require_secret
+    from stateguard.trust.age import sealed
+
+    value = _value()
+    require_secret("sealed", value)
+    own = ask(ctx, "secret-recipient")["recipient"]
+    text = sealed(value.encode(), [own, *others]).decode()
+    show(ctx, {"file": text}, [text.rstrip("\n")])
 
 
 def _value() -> str:

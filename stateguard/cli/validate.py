@@ -31,18 +31,17 @@ def command(ctx: click.Context, place: str, runtime: str | None) -> int:
     from stateguard.admission.foreign.survey import summary
     from stateguard.config.defaults import default_policy
     from stateguard.guard.admit import tree_reader
-    from stateguard.guard.compose import NOT_HANDED_ON
     from stateguard.guard.gather import read_directory
+    from stateguard.guard.keeping import Keeping, NotHandedOn
     from stateguard.guard.secrets import secrets_in, told_of
     from stateguard.guard.settings import read_settings
-    from stateguard.host.secrets import Secrets
     from stateguard.state import trees
     from stateguard.state.repository import Repository
 
     directory, home = Path(place), home_of(ctx)
     commands = runtime == "embedded" if runtime else not home.exists() or read_settings(home).needs_commands
-    known = Secrets(home.secrets).trouble if home.exists() else None
-    secrets = known if commands else lambda _: NOT_HANDED_ON
+    known = Keeping(home, Repository(home.repository)) if home.exists() else None
+    secrets = known if commands else NotHandedOn()
     if directory.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
             repository = Repository.create(Path(scratch) / "scratch.git", served=False)

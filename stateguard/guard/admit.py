@@ -209,7 +209,7 @@ def judge_commit(
             commands, late = guard.settings.needs_commands, deadline.passed if deadline else None
             return judge(
                 _tree(repository, commit), before, policy, commands=commands, known=guard.known, late=late,
-                secrets=guard.trouble,
+                secrets=guard.keeper,
             )  # fmt: skip
         except StateguardError as error:
             verdict = Verdict((Problem("", 0, "missing-object", error.message),), None, ())

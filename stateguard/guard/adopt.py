@@ -78,7 +78,7 @@ def adoption(guard: Guard, named: Sequence[str], cwd: str) -> Adoption:
     before = tree_reader(guard.repository, guard.repository.commit(guard.main).tree)
     policy, commands = guard.books.declared.system(guard.main).policy, guard.settings.needs_commands
     after = tree_reader(guard.repository, tree)
-    verdict = judge(after, before, policy, commands=commands, known=guard.known, secrets=guard.trouble)
+    verdict = judge(after, before, policy, commands=commands, known=guard.known, secrets=guard.keeper)
     return Adoption({p: k for p, k in kinds.items() if p in set(differing.paths)}, paths, verdict.problems)
 
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stateguard.admission.known import Known
+from stateguard.admission.references import Keeper
+from stateguard.agents.child import Secret
 from stateguard.agents.choose import make_runtime
 from stateguard.agents.runtime import GuardRuntime
 from stateguard.config.sections import literal
 from stateguard.errors import AgentsError, StorageError
+from stateguard.guard.keeping import Keeping, NotHandedOn
 from stateguard.guard.remembered import Remembered, Scanners
 from stateguard.guard.settings import Settings
 from stateguard.host.database import Database
@@ -20,7 +23,6 @@ from stateguard.host.home import Home
 from stateguard.host.logs import warn
 from stateguard.host.reach import Reach
 from stateguard.host.sandbox import Sandbox, choose, within
-from stateguard.host.secrets import Secrets
 from stateguard.host.space import Relief
 from stateguard.host.walk import keep_apart
 from stateguard.live.scan import Scanner
@@ -60,11 +62,6 @@ from stateguard.trust.ssh import SigningKey
 IDENTITY = "identity"
 """File in ``trust/`` with the id of this home and its repository."""
 
-NOT_HANDED_ON = (
-    "which the guard hands only to agents that it starts itself; give it to that agent's own unit or section"
-)
-"""Why no secret reaches agents that another service manager starts."""
-
 
 @dataclass(slots=True)
 class Guard:
@@ -81,6 +78,7 @@ class Guard:
     tracked: Tracked
     watermarks: Watermarks
     baselines: Baselines
+    secrets: Keeping
     people: People
     approvals: Approvals
     operations: Operations
@@ -119,13 +117,9 @@ class Guard:
         return self.books.declared.system(self.applied)
 
     @property
-    def secrets(self) -> Secrets:
-        """The secrets of this home."""
-        return Secrets(self.home.secrets)
-
-    def trouble(self, secret: str) -> str:
-        """Return what keeps a secret of this name from agents, as the end of a sentence; nothing if nothing does."""
-        return self.secrets.trouble(secret) if self.settings.needs_commands else NOT_HANDED_ON
+    def keeper(self) -> Keeper:
+        """Who knows which secrets agents would get."""
+        return self.secrets if self.settings.needs_commands else NotHandedOn()
 
     def scanner(self) -> Scanner:
         """Return the scanner of the live directory under the rules in force."""
@@ -212,17 +206,16 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         StateguardError: something in the home is missing or damaged.
     """
     kept, identity = Settings(home), read_identity(home)
-    live = Path(kept.now().live)
+    live, signing = Path(kept.now().live), _Signing(home)
     repository, captured = (SpooledRepository(p, home.spool / p.name) for p in (home.repository, home.captured))
     database, footing = Database(home.database), Footing((captured, repository), Relief(home.reserve))
-    signing, journal, store = _Signing(home), Journal(database), Store(database)
-    audit = Audit(repository, database, lambda content: signing.key().sign(content))
+    journal, store, audit = Journal(database), Store(database), Audit(repository, database, signing.sign)
     inside, tested, wake = home.inside(live), Trials(database), threading.Event()
     declared = Declared(repository, [literal(inside)] if inside else [], tested.flaky)
-    remembered = Remembered(home, live)
+    remembered, secrets = Remembered(home, live), Keeping(home, repository)
     digests = remembered.digests()
-    books = Books(repository, journal, audit, declared, lambda content: signing.key().sign(content), digests)
-    sandbox, reach, runtime, prober = _running(home, live, identity, kept, wake)
+    books = Books(repository, journal, audit, declared, signing.sign, digests)
+    sandbox, reach, runtime, prober = _running(home, live, identity, kept, wake, secrets.value)
     scanner = Scanners(live, repository, declared, remembered)
     watch, watermarks, recorder = Watch(prober, runtime, wake), Watermarks(database), Recorder(books, runtime)
     tracked = Tracked(scanner.current, lambda one, other: declared.differing(one, other).paths)
@@ -250,6 +243,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         tracked=tracked,
         watermarks=watermarks,
         baselines=baselines,
+        secrets=secrets,
         people=people,
         approvals=Approvals(baselines, people, database),
         operations=operations,
@@ -272,14 +266,14 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
 
 
 def _running(
-    home: Home, live: Path, identity: str, kept: Settings, wake: threading.Event
+    home: Home, live: Path, identity: str, kept: Settings, wake: threading.Event, secret: Secret
 ) -> tuple[Sandbox, Reach, GuardRuntime, Prober]:
     """Return what keeps what a push chose from the home and from networks, and who uses it: agents and probes."""
     settings, reach = kept.now(), Reach(lambda: kept.now().probe_networks)
     outside = os.path.realpath(home.root) if home.inside(live) else ""
     keep_apart(live, home.root, within(home.root, live) or outside)
     sandbox = choose(home.root, live, settings.agents_user, confine=settings.confine)
-    runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set(), sandbox, reach)
+    runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set(), sandbox, reach, secret)
     return sandbox, reach, runtime, Prober(live, lambda _: wake.set(), sandbox=sandbox, reach=reach)
 
 
@@ -294,3 +288,6 @@ class _Signing:
         if self._key is None:
             self._key = load_guard_key(self._home.keys)
         return self._key
+
+    def sign(self, content: bytes) -> str:
+        return self.key().sign(content)

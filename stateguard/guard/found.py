@@ -193,7 +193,7 @@ def _first_commit(guard: Guard, taken: Gathered) -> str:
     tree = trees.build(batch, taken.paths)
     batch.flush()
     commands = guard.settings.needs_commands
-    secrets = None if commands else guard.trouble  # a home has to be there before any can be set
+    secrets = None if commands else guard.keeper  # a home has to be there before any can be set
     verdict = judge(tree_reader(guard.repository, tree), None, default_policy(), commands=commands, secrets=secrets)
     if verdict.problems:
         lines = "\n".join(p.text() for p in verdict.problems[:20])

@@ -62,7 +62,7 @@ class Secrets:
             message = f"the secret {path} can be read by others (mode {stat.S_IMODE(found.st_mode):04o})"
             hint = f"chmod 600 {path}, and replace the secret where it came from if others may have read it"
             raise TrustError(message, next_step=hint)
-        return _text(content, name)
+        return text_of(content, name)
 
     def trouble(self, name: str) -> str:
         """Return what keeps a secret from being used, and what to do, as the end of a sentence; empty if it can be."""
@@ -124,12 +124,17 @@ def _unset(name: str) -> NotFoundError:
     return NotFoundError(f"the secret {name} is not set", next_step=f"set it: stateguard secret set {name}")
 
 
-def _text(content: bytes, name: str) -> str:
+def text_of(content: bytes, name: str) -> str:
+    """Return the value in the bytes of a secret.
+
+    Raises:
+        StorageError: no variable can hold it; the error does not repeat it.
+    """
     try:
         value = content.decode()
     except UnicodeDecodeError:
         value = ""
     if not value or "\0" in value or len(content) > MAX_BYTES:
         message = f"the secret {name} is empty, no UTF-8, holds NUL or has more than {MAX_BYTES // 1024} KiB"
-        raise StorageError(message, next_step=f"set it anew: stateguard secret set {name}")
+        raise StorageError(message, next_step=f"set it anew: stateguard secret set {name}") from None
     return value

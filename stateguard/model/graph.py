@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from stateguard.model.agent import AgentSpec, Channel
+from stateguard.model.secret import sealed_name
 
 
 def layers(agents: Mapping[str, AgentSpec]) -> tuple[tuple[str, ...], ...]:
@@ -90,8 +91,11 @@ def dependents(agents: Mapping[str, AgentSpec], names: Iterable[str]) -> frozens
 
 
 def reads(spec: AgentSpec, channels: Iterable[Channel], path: str, matches: Callable[[str, str], bool]) -> bool:
-    """Say whether a path is an input of an agent: its own directory, its channels, its globs for restart and reload."""
-    if _own(spec, channels, path):
+    """Say whether a path is an input of an agent.
+
+    Its own directory is, its channels, its globs for restart and reload, and the encrypted files of its secrets.
+    """
+    if _own(spec, channels, path) or _seals(spec, path):
         return True
     globs = (*spec.restart_on, *(spec.reload.on if spec.reload else ()))
     return any(matches(pattern, path) for pattern in globs)
@@ -101,9 +105,10 @@ def reloads(spec: AgentSpec, channels: Iterable[Channel], path: str, matches: Ca
     """Say whether an agent can take a change of this input while it runs.
 
     With ``reload`` it can if the path lies in its own directory or is a channel of it, or matches ``reload.on``,
-    whatever ``restart_on`` says; its own specification never, because that says how it is started.
+    whatever ``restart_on`` says; its own specification never, because that says how it is started, nor the encrypted
+    file of a secret, which it gets as it starts.
     """
-    if spec.reload is None or path == f"{spec.directory}agent.yaml":
+    if spec.reload is None or path == f"{spec.directory}agent.yaml" or _seals(spec, path):
         return False
     return _own(spec, channels, path) or any(matches(pattern, path) for pattern in spec.reload.on)
 
@@ -112,3 +117,8 @@ def _own(spec: AgentSpec, channels: Iterable[Channel], path: str) -> bool:
     if path.startswith(spec.directory):
         return True
     return any(channel.path == path and channel.touches(spec.name) for channel in channels)
+
+
+def _seals(spec: AgentSpec, path: str) -> bool:
+    """Say whether a path is the encrypted file of one of an agent's secrets."""
+    return sealed_name(path) in spec.secrets.values()

@@ -24,3 +24,14 @@ def is_secret_name(text: str) -> bool:
 def referenced(value: str) -> str | None:
     """Return the name that a value refers to, be it a possible one or not; None if the value stands for itself."""
     return value.removeprefix(SCHEME) if value.startswith(SCHEME) else None
+
+
+def sealed_path(name: str) -> str:
+    """Return the path in the state of the encrypted file for a secret."""
+    return f"secrets/{name}.age"
+
+
+def sealed_name(path: str) -> str | None:
+    """Return the name of the secret that a path of the state is the encrypted file for, or None."""
+    name = path.removeprefix("secrets/").removesuffix(".age")
+    return name if path == sealed_path(name) and is_secret_name(name) else None

@@ -39,19 +39,50 @@ def test_every_agent_needs_a_command_where_the_guard_runs_them() -> None:
     assert judge(tree(files), None, default_policy(), commands=False).admitted
 
 
+class Told:
+    """Knows one secret, and opens files that say so."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bytes | None]] = []
+
+    def trouble(self, name: str, content: bytes | None) -> str:
+        self.asked.append((name, content))
+        return "" if name == "there" or content == OPENS else "which is not set here"
+
+    def unopened(self, name: str, content: bytes) -> str:
+        return "" if content == OPENS else f"which cannot be opened as {name}"
+
+
+OPENS, DOES_NOT = (b"age-encryption.org/v1\n-> " + rest for rest in (b"mine", b"theirs"))
+
+
 def test_secrets_are_those_that_an_agent_would_get() -> None:
     files = FILES | agent("b", "environment:\n  A: secret://there\n  B: secret://gone\n  C: plain\n")
-    asked = []
-
-    def trouble(name: str) -> str:
-        asked.append(name)
-        return "" if name == "there" else "which is not set here"
-
-    (problem,) = judge(tree(files), None, default_policy(), secrets=trouble).problems
+    told = Told()
+    (problem,) = judge(tree(files), None, default_policy(), secrets=told).problems
     assert (problem.path, problem.line, problem.code) == ("agents/b/agent.yaml", 5, "missing-secret")
     assert problem.message == "B names the secret gone, which is not set here"
-    assert sorted(asked) == ["gone", "there"]
+    assert sorted(told.asked) == [("gone", None), ("there", None)]
     assert judge(tree(files), None, default_policy()).admitted
+    assert judge(tree(files | {"secrets/gone.age": OPENS}), None, default_policy(), secrets=told).admitted
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("notes/a.age", b"plain\n", "this is not encrypted with age; encrypt it, or call it otherwise"),
+        ("secrets/gone.age", b"plain\n", "this is not encrypted with age; encrypt it, or call it otherwise"),
+        ("secrets/gone.age", DOES_NOT, "this holds the secret gone, which cannot be opened as gone"),
+        ("notes/a.age", DOES_NOT, ""),
+        ("secrets/not a name.age", DOES_NOT, ""),
+        ("secrets/below/gone.age", DOES_NOT, ""),
+        ("secrets/gone.age.txt", b"plain\n", ""),
+        ("notes/a.age", b"-----BEGIN AGE ENCRYPTED FILE-----\nYQ==\n", ""),
+    ],
+)
+def test_what_is_called_encrypted_is(path: str, content: bytes, message: str) -> None:
+    problems = judge(tree(FILES | {path: content}), None, default_policy(), secrets=Told()).problems
+    assert [(p.path, p.code, p.message) for p in problems] == ([(path, "age", message)] if message else [])
 
 
 def test_dependencies_exist() -> None:

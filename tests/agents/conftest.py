@@ -14,9 +14,16 @@ from stateguard.agents.process import ProcessRuntime
 from stateguard.agents.runtime import AgentRuntime
 from stateguard.host.home import Home
 from stateguard.host.process import with_variable
+from stateguard.host.secrets import Secrets
 
 ADAPTERS: dict[str, Callable[[Setting], AgentRuntime]] = {
-    "process": lambda setting: ProcessRuntime(setting.live, setting.home, setting.identity, setting.changed),
+    "process": lambda setting: ProcessRuntime(
+        setting.live,
+        setting.home,
+        setting.identity,
+        setting.changed,
+        secret=lambda name, _: Secrets(setting.home.secrets).value(name),
+    ),
 }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyrage
 import pytest
+from pyrage import x25519
 
 from driving import Driver, git, sh
 from stateguard.admission.secrets.scan import find
@@ -36,6 +38,7 @@ def everywhere(drive: Driver) -> dict[str, bytes]:
 @pytest.fixture
 def named(tiny: Driver) -> Driver:
     tiny.run("secret", "remove", "weather-key", "--force")
+    (tiny.work / "secrets" / "weather-key.age").unlink(missing_ok=True)
     if "secret://" in (tiny.work / "agents/beta/agent.yaml").read_text():
         assert tiny.offer("agents/beta/agent.yaml", AGENT).returncode == 0
     return tiny
@@ -59,7 +62,7 @@ def test_a_push_needs_what_it_names_and_nothing_tells_the_value(named: Driver) -
     assert "API_KEY" not in environment_of(named, "alpha")
 
     listed = named.ask("secret", "list")["secrets"]
-    assert listed == [{"name": "weather-key", "set": True, "problem": None, "agents": ["beta"]}]
+    assert listed == [{"name": "weather-key", "from": "home", "problem": None, "agents": ["beta"]}]
     entries = [e["body"] for e in named.ask("audit", "log")["entries"] if e["kind"] == "secret"]
     assert entries[0] == {"action": "set", "name": "weather-key"}
     said = [
@@ -85,7 +88,7 @@ def test_a_secret_in_use_stays_and_a_new_value_comes_with_a_restart(named: Drive
 
     named.must("secret", "remove", "weather-key", "--force")
     (listed,) = named.ask("secret", "list")["secrets"]
-    assert (listed["set"], listed["agents"]) == (False, ["beta"])
+    assert (listed["from"], listed["agents"]) == (None, ["beta"])
     assert listed["problem"] == "which is not set here; set it: stateguard secret set weather-key"
     assert environment_of(named, "beta")["API_KEY"] == "second\n"
 
@@ -121,6 +124,49 @@ def test_one_that_others_can_read_keeps_a_push_out(named: Driver) -> None:
     named.run("doctor", "--fix")
     assert path.stat().st_mode & 0o777 == 0o600
     assert named.push().returncode == 0
+
+
+def sealed(drive: Driver, value: str, *recipients: str) -> str:
+    given = [word for one in recipients for word in ("--recipient", one)]
+    done = drive.run("secret", "seal", *given, stdin=value)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_secret_travels_encrypted_with_the_state(named: Driver) -> None:
+    own = named.ask("secret", "recipient")
+    assert own["recipient"].startswith("age1")
+    assert named.ask("secret", "recipient") == {"recipient": own["recipient"], "made": False}
+    other = str(x25519.Identity.generate().to_public())
+    theirs = pyrage.encrypt(b"x", [x25519.Recipient.from_str(other)], armored=True)
+    named.edit("secrets/weather-key.age", theirs.decode())
+    refused = named.offer("agents/beta/agent.yaml", WITH_SECRET)
+    assert refused.returncode == 1
+    assert "secrets/weather-key.age: this holds the secret weather-key, which cannot be opened here" in refused.stderr
+    assert "API_KEY names the secret weather-key, which cannot be opened here" in refused.stderr
+
+    pushed = named.offer("secrets/weather-key.age", sealed(named, VALUE, other))
+    assert pushed.returncode == 0, pushed.stderr
+    assert environment_of(named, "beta")["API_KEY"] == VALUE
+    (listed,) = named.ask("secret", "list")["secrets"]
+    assert listed == {"name": "weather-key", "from": "state", "problem": None, "agents": ["beta"]}
+    assert [path for path, content in everywhere(named).items() if VALUE.encode() in content] == []
+
+    assert named.offer("secrets/weather-key.age", sealed(named, "another")).returncode == 0
+    assert environment_of(named, "beta")["API_KEY"] == "another"
+    (named.live / "secrets/weather-key.age").write_text(sealed(named, "planted by an agent"))
+    named.must("agent", "restart", "beta")
+    named.must("agent", "start", "beta")
+    assert environment_of(named, "beta")["API_KEY"] == "another"
+    named.must("apply")
+    assert named.run("secret", "set", "weather-key", stdin="of this host").returncode == 0
+    named.must("agent", "restart", "beta")
+    named.must("agent", "start", "beta")
+    assert environment_of(named, "beta")["API_KEY"] == "of this host"
+    named.must("secret", "remove", "weather-key")
+    entries = [e["body"] for e in named.ask("audit", "log")["entries"] if e["kind"] == "secret"]
+    assert {"action": "recipient", "recipient": own["recipient"]} in entries
+    assert named.run("secret", "seal", "--recipient", "age1wrong", stdin="x").returncode == 2
 
 
 def test_validate_says_what_only_a_guard_knows_and_what_no_guard_can_do(tmp_path: Path) -> None:

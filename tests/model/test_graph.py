@@ -1,10 +1,11 @@
+from fnmatch import fnmatch
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, strategies as st
 
-from stateguard.model.agent import AgentSpec, Channel
-from stateguard.model.graph import cycle, dependents, layers, reads, start_order, stop_batches, stop_order
+from stateguard.model.agent import AgentSpec, Channel, Reload
+from stateguard.model.graph import cycle, dependents, layers, reads, reloads, start_order, stop_batches, stop_order
 
 
 def agents(**needs: str) -> dict[str, AgentSpec]:
@@ -126,3 +127,17 @@ def test_batches_keep_the_stopping_order_and_stop_nobody_beside_what_it_needs(
         assert batch
         assert not {name for spec in specs for name in spec.depends_on} & set(batch)
         assert len({(spec.parent, spec.critical) for spec in specs}) <= 1
+
+
+def like(pattern: str, path: str) -> bool:
+    return fnmatch(path, pattern)
+
+
+def test_the_encrypted_file_of_its_secret_is_an_input_of_an_agent_that_no_signal_is_enough_for() -> None:
+    one = AgentSpec(
+        "one", (), environment=(("KEY", "secret://k"), ("PLAIN", "k")), reload=Reload("HUP", ("secrets/**",))
+    )
+    two = AgentSpec("two", (), environment=(("KEY", "k"),), restart_on=())
+    assert [reads(spec, (), "secrets/k.age", like) for spec in (one, two)] == [True, False]
+    assert not reloads(one, (), "secrets/k.age", like)
+    assert reloads(one, (), "secrets/other.age", like)
