@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,10 +10,13 @@ from stateguard.cli import complete
 from stateguard.cli.context import ask, say, show, table
 from stateguard.model.identity import short
 
+if TYPE_CHECKING:
+    from stateguard.trust.signing import Signing
+
 
 @click.group("baseline")
 def command() -> None:
-    """Create, list, show, verify and revoke baselines."""
+    """Create, sign, list, show, verify and revoke baselines."""
 
 
 @command.command("create")
@@ -28,20 +31,39 @@ def create(ctx: click.Context, force: bool, sign: str | None) -> None:
     show(ctx, document, _lines(document))
 
 
-def _approved(ctx: click.Context, key: str, *, force: bool) -> dict[str, Any]:
-    """Have the guard prepare the bytes, sign them on this side, hand them back."""
-    import base64
-
+@command.command("sign")
+@click.argument("number")
+@click.option("--key", required=True, metavar="KEY", help="Your key: a file, ssh:SHA256:… in the agent, a fingerprint.")
+@click.pass_context
+def sign(ctx: click.Context, number: str, key: str) -> None:
+    """Add your signature to a baseline that others have signed and that waits for more."""
     from stateguard.trust.signing import signing_key
-    from stateguard.trust.statement import of_tag
 
     signing = signing_key(key)
-    prepared = ask(ctx, "baseline-prepare", force=force, key=signing.fingerprint)
-    unsigned = base64.b64decode(prepared["unsigned"])
+    pending = ask(ctx, "baseline-pending", number=number, key=signing.fingerprint)
+    document = _signed(ctx, signing, pending["unsigned"])
+    show(ctx, document, _lines(document))
+
+
+def _approved(ctx: click.Context, key: str, *, force: bool) -> dict[str, Any]:
+    """Have the guard prepare the bytes, sign them on this side, hand them back."""
+    from stateguard.trust.signing import signing_key
+
+    signing = signing_key(key)
+    return _signed(ctx, signing, ask(ctx, "baseline-prepare", force=force, key=signing.fingerprint)["unsigned"])
+
+
+def _signed(ctx: click.Context, signing: Signing, prepared: str) -> dict[str, Any]:
+    """Say what is about to be signed, sign it on this side, and hand the signature over."""
+    import base64
+
+    from stateguard.trust.statement import of_tag
+
+    unsigned = base64.b64decode(prepared)
     statement = of_tag(unsigned)
     say(ctx, f"signing {statement.tag} with {signing.fingerprint}: revision {short(statement.revision)}, "
              f"fingerprint {short(statement.fingerprint)}")  # fmt: skip
-    return ask(ctx, "baseline-submit", unsigned=prepared["unsigned"], signature=signing.sign(unsigned))
+    return ask(ctx, "baseline-submit", unsigned=prepared, signature=signing.sign(unsigned))
 
 
 @command.command("list")
@@ -60,6 +82,10 @@ def list_(ctx: click.Context) -> None:
             _verdict(b),
         )
         for b in document["baselines"]
+    ]
+    rows[:0] = [
+        (b["number"], b["grade"], _names(b), short(b["revision"]), short(b["fingerprint"]), b["issued_at"], _waits(b))
+        for b in document["pending"]
     ]
     show(ctx, document, table(rows, ("N", "GRADE", "SIGNER", "REVISION", "FINGERPRINT", "ISSUED", "")))
 
@@ -98,12 +124,22 @@ def revoke(ctx: click.Context, number: str, reason: str | None) -> None:
     show(ctx, document, _lines(document))
 
 
+def _names(baseline: dict[str, Any]) -> str:
+    return ", ".join(s["name"] for s in baseline["signers"])
+
+
+def _waits(pending: dict[str, Any]) -> str:
+    return f"{len(pending['signers'])} of {pending['threshold']} signatures"
+
+
 def _verdict(baseline: dict[str, Any]) -> str:
     words = [w for w in ("revoked", "suspect", "thinned") if baseline[w]]
     return ", ".join([*words, *([] if baseline["valid"] else ["INVALID: " + "; ".join(baseline["problems"])])])
 
 
 def _lines(baseline: dict[str, Any]) -> list[str]:
+    if "pending" in baseline:
+        return _pending_lines(baseline)
     keys = (
         "number",
         "grade",
@@ -117,3 +153,12 @@ def _lines(baseline: dict[str, Any]) -> list[str]:
     )
     found = [*(f"{key:<20} {baseline[key]}" for key in keys), f"{'verdict':<20} {_verdict(baseline) or 'valid'}"]
     return [*found, *(f"{'warning':<20} {warning}" for warning in baseline["warnings"])]
+
+
+def _pending_lines(pending: dict[str, Any]) -> list[str]:
+    keys = ("number", "grade", "revision", "snapshot", "desired_fingerprint", "fingerprint", "issued_at")
+    found = [*(f"{key:<20} {pending[key]}" for key in keys), f"{'signed by':<20} {_names(pending)}"]
+    if not pending["pending"]:
+        return [*found, f"{'verdict':<20} given up"]
+    others = f"others add theirs: stateguard baseline sign {pending['number']} --key KEY"
+    return [*found, f"{'verdict':<20} pending, {_waits(pending)}; {others}"]

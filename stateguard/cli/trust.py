@@ -14,6 +14,7 @@ from stateguard.text.escape import line
 
 _LARGEST_BYTES = 1024 * 1024
 _ROLES = ("push", "baseline", "approve", "admin")
+_DECIDES = {"baseline": "approving a baseline"}
 
 
 @click.group("trust")
@@ -78,6 +79,16 @@ def unlock(ctx: click.Context, name: str, force: bool) -> None:
     show(ctx, document, _lines(document))
 
 
+@command.command("threshold")
+@click.argument("role", type=click.Choice(list(_DECIDES)))
+@click.argument("persons", type=click.IntRange(1, 99))
+@click.pass_context
+def threshold(ctx: click.Context, role: str, persons: int) -> None:
+    """Say how many persons must sign what a role decides."""
+    document = ask(ctx, "trust-threshold", role=role, persons=persons)
+    show(ctx, document, _lines(document))
+
+
 def _ssh(given: str) -> str:
     from stateguard.trust.people import refuse_private
 
@@ -132,4 +143,10 @@ def _lines(document: dict[str, Any]) -> list[str]:
         f"{x['name']} is locked since {x['since']}" + (f": {line(x['reason'])}" if x["reason"] else "")
         for x in document["locked"]
     ]
-    return [*table(rows, ("WHO", "KEY", "FINGERPRINT", "ROLES", "ADDED")), *locks, f"version {document['version']}"]
+    takes = [
+        f"{_DECIDES[role]} takes the signatures of {persons} persons"
+        for role, persons in document["thresholds"].items()
+        if persons > 1
+    ]
+    version = f"version {document['version']}"
+    return [*table(rows, ("WHO", "KEY", "FINGERPRINT", "ROLES", "ADDED")), *locks, *takes, version]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -16,7 +16,7 @@ from stateguard.config.problem import InvalidDocument, Problem, shown
 from stateguard.config.yaml import load
 from stateguard.errors import StateguardError
 from stateguard.model.moment import parse_rfc3339
-from stateguard.model.trust import GPG, Former, Key, Lock, Person, Role, Trust, is_person_name
+from stateguard.model.trust import GPG, Former, Key, Lock, Person, Role, Thresholds, Trust, is_person_name
 
 TRUST_FILE = "trust.yaml"
 
@@ -89,6 +89,12 @@ class LockModel(Strict):
     locked_at: _Moment
 
 
+class ThresholdsModel(Strict):
+    """How many persons must sign."""
+
+    baseline: Annotated[int, Field(ge=1)] = 1
+
+
 class TrustModel(Strict):
     """A ``trust.yaml``."""
 
@@ -97,6 +103,7 @@ class TrustModel(Strict):
     people: list[PersonModel] = Field(default_factory=list)
     former: list[FormerModel] = Field(default_factory=list)
     locked: list[LockModel] = Field(default_factory=list)
+    thresholds: ThresholdsModel = ThresholdsModel()
 
 
 def load_trust(data: bytes, path: str, told: Callable[[str], tuple[str, str]], armored: Mapping[str, str]) -> Trust:
@@ -124,7 +131,8 @@ def load_trust(data: bytes, path: str, told: Callable[[str], tuple[str, str]], a
                 reading.report((key, n, "name"), "duplicate", f"{name} is named twice; write one entry")
     if reading.problems:
         raise InvalidDocument(path, sorted(reading.problems))
-    return Trust(model.version, tuple(people), tuple(former), tuple(locked))
+    thresholds = Thresholds(**model.thresholds.model_dump())
+    return Trust(model.version, tuple(people), tuple(former), tuple(locked), thresholds)
 
 
 @dataclass(slots=True)
@@ -171,6 +179,8 @@ def trust_document(trust: Trust) -> str:
     for lock in trust.locked:
         texts = {"name": lock.name, "reason": lock.reason, "locked_at": lock.locked_at}
         lines += _item([f"{key}: {_quoted(text)}" for key, text in texts.items()], "  ")
+    above = {key: number for key, number in asdict(trust.thresholds).items() if number > 1}  # else left out, likewise
+    lines += ["thresholds:", *(f"  {key}: {number}" for key, number in above.items())] if above else []
     return "\n".join([*lines, ""])
 
 

@@ -245,7 +245,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         baselines=baselines,
         secrets=secrets,
         people=people,
-        approvals=Approvals(baselines, people, database),
+        approvals=Approvals(baselines, people, database, audit),
         operations=operations,
         responder=Responder(carrier, baselines, reporter),
         failed=FailedApply(carrier, recorder, reporter),

@@ -309,7 +309,8 @@ def _first_apply(guard: Guard, founding: Founding, revision: str, key: Key | Non
         else:
             draft = guard.approvals.prepare(revision, paths, evidence)
             say(f"signing baseline/1 with {founding.signing.fingerprint}")
-            baseline = guard.approvals.submit(draft, _signature(founding, founding.signing, draft.unsigned), actor)
+            guard.approvals.submit(draft, _signature(founding, founding.signing, draft.unsigned), actor)
+            baseline = guard.baselines.get(draft.statement.number)
         say(f"signed baseline/1, fingerprint {baseline.statement.fingerprint[:23]}")
         document["baseline"] = 1
     return document

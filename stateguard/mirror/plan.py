@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from stateguard.model.identity import AUDIT, BASELINE_TAGS, CANDIDATES, INCIDENTS, MAIN, WITHDRAWN, ZERO
+from stateguard.model.identity import AUDIT, BASELINE_TAGS, CANDIDATES, COSIGNED, INCIDENTS, MAIN, WITHDRAWN, ZERO
 
 CAPTURED = "refs/captured/"
 """Where a trusted mirror keeps the refs of captured.git: ``refs/X`` there is ``refs/captured/X`` here."""
@@ -105,7 +105,7 @@ def kind_of(ref: str) -> Kind:
     """Return how a ref may move. Tags and withdrawn commits never do; main, incidents and audit only grow."""
     if ref in (MAIN, INCIDENTS, AUDIT):
         return Kind.GROWING
-    if ref.startswith((_TAGS, WITHDRAWN)):
+    if ref.startswith((_TAGS, COSIGNED, WITHDRAWN)):
         return Kind.FIXED
     return Kind.MOVING
 

@@ -15,7 +15,10 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a baseline tag says; its canonical bytes are what is signed. Times are RFC 3339 UTC."""
+    """What a baseline tag says; its canonical bytes are what is signed. Times are RFC 3339 UTC.
+
+    ``threshold``: how many persons must have signed these bytes for it to count.
+    """
 
     repository: str
     tag: str
@@ -29,25 +32,48 @@ class Statement:
     expires_at: str | None = None
     previous_fingerprint: str | None = None
     evidence: dict[str, object] = field(default_factory=dict)
+    threshold: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signed, and the fingerprint of the key."""
+
+    name: str
+    fingerprint: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return the name and the key."""
+        return {"name": self.name, "key": self.fingerprint}
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """A baseline as it stands in the repository, with the verdict on it.
 
-    ``key`` is the fingerprint of the signer's key. Warnings are what is worth knowing of one that holds.
+    ``signers`` are in the order in which they signed: the tag carries the first one's signature. Warnings are what is
+    worth knowing of one that holds.
     ``thinned``: retention let go of its complete state; what is on main, its desired state, is still there.
     """
 
     statement: Statement
-    signer: str
+    signers: tuple[Signer, ...]
     tag_object: str
-    key: str = ""
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     suspect: bool = False
     revoked: bool = False
     thinned: bool = False
+
+    @property
+    def signer(self) -> str:
+        """The names of those who signed."""
+        return ", ".join(s.name for s in self.signers)
+
+    @property
+    def key(self) -> str:
+        """The fingerprint of the first signer's key; empty if nobody's signature was accepted."""
+        return next((s.fingerprint for s in self.signers), "")
 
     @property
     def valid(self) -> bool:
@@ -73,6 +99,8 @@ class Baseline:
             "expires_at": s.expires_at,
             "signer": self.signer,
             "key": self.key,
+            "signers": [s.as_json() for s in self.signers],
+            "threshold": s.threshold,
             "valid": self.valid,
             "suspect": self.suspect,
             "revoked": self.revoked,

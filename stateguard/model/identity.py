@@ -17,6 +17,7 @@ AUDIT = "refs/stateguard/audit"
 CANDIDATES = "refs/stateguard/candidate/"
 WITHDRAWN = "refs/stateguard/withdrawn/"
 BASELINE_TAGS = "refs/tags/baseline/"
+COSIGNED = "refs/stateguard/cosigned/"
 SNAPSHOTS = "refs/stateguard/snapshots/"
 BACKUPS = "refs/stateguard/backups/"
 

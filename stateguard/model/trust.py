@@ -68,6 +68,13 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """How many persons' signatures it takes: ``baseline`` to approve one."""
+
+    baseline: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """The trust document. Its version only grows; 0 is the one that was never written."""
 
@@ -75,6 +82,7 @@ class Trust:
     people: tuple[Person, ...] = ()
     former: tuple[Former, ...] = ()
     locked: tuple[Lock, ...] = ()
+    thresholds: Thresholds = Thresholds()
 
     def find(self, name: str) -> Person | None:
         """Return the person of that name."""
@@ -91,6 +99,10 @@ class Trust:
     def former_owner(self, fingerprint: str) -> str | None:
         """Return the name of the person whose key this was."""
         return next((f.name for f in self.former if f.key.fingerprint == fingerprint), None)
+
+    def holders(self, role: Role) -> tuple[Person, ...]:
+        """Return everybody who has a role, locked or not."""
+        return tuple(p for p in self.people if role in p.roles)
 
     def current_keys(self) -> Iterator[Key]:
         """Yield every key that counts."""

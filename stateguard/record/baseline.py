@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,12 @@ from stateguard import faults
 from stateguard.errors import NotFoundError, RefusedError, StateguardError, TrustError
 from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.database import Database
-from stateguard.model.baseline import Baseline, Grade, Statement, next_number
+from stateguard.model.baseline import Baseline, Grade, Signer, Statement, next_number
 from stateguard.model.identity import BASELINE_TAGS, ZERO, fingerprint_prefix
 from stateguard.model.tree import PathMap
 from stateguard.record.audit import Audit, Entry
 from stateguard.record.people import People
+from stateguard.record.signed import Signed, Signers
 from stateguard.state import fingerprint
 from stateguard.state.repository import RefMove, Repository
 from stateguard.state.snapshot import baseline_ref, write_snapshot
@@ -29,8 +30,6 @@ from stateguard.trust.verdict import Proof
 _TABLE = """CREATE TABLE IF NOT EXISTS baseline (
     number INTEGER PRIMARY KEY, tag_object TEXT NOT NULL, accepted_at TEXT NOT NULL,
     suspect INTEGER NOT NULL DEFAULT 0, revoked TEXT)"""
-_SIGNERS = """CREATE TABLE IF NOT EXISTS baseline_signer (
-    number INTEGER PRIMARY KEY, name TEXT NOT NULL, fingerprint TEXT NOT NULL)"""
 _THINNED = "CREATE TABLE IF NOT EXISTS baseline_thinned (number INTEGER PRIMARY KEY, at TEXT NOT NULL)"
 _TAG = re.compile(re.escape(BASELINE_TAGS) + r"([1-9][0-9]{0,17})", re.ASCII)
 """The one name of a number: without leading zeros, and no larger than SQLite can keep."""
@@ -54,14 +53,6 @@ class Draft:
     unsigned: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Who signed a baseline, and the fingerprint of the key."""
-
-    name: str
-    fingerprint: str
-
-
 class Baselines:
     """Owner of ``refs/tags/baseline/*`` and of the tables whose names begin with ``baseline``."""
 
@@ -71,7 +62,8 @@ class Baselines:
         """``key`` is pinned: confirmed baselines are by it; ``signing`` loads the private one; ``people`` approve."""
         self._places, self._audit, self._key, self._signing, self._people = places, audit, key, signing, people
         self._proofs: dict[tuple[str, str], Proof] = {}
-        places.database.create(_TABLE, _SIGNERS, _THINNED)
+        self._signers = Signers(places.repository, places.database)
+        places.database.create(_TABLE, _THINNED)
 
     def elsewhere(self, repository: Repository, captured: Repository) -> Baselines:
         """Return the same judgment over copies of the two repositories; nothing may be created there."""
@@ -87,10 +79,11 @@ class Baselines:
         """
         draft = self.draft(Grade.CONFIRMED, revision, paths, evidence)
         key = self._signing()
-        return self.record(draft, key.sign(draft.unsigned), actor, Signer(PRINCIPAL, key.public.fingerprint))
+        signed = Signed(Signer(PRINCIPAL, key.public.fingerprint), key.sign(draft.unsigned))
+        return self.record(draft, [signed], actor)
 
-    def draft(self, grade: Grade, revision: str, paths: PathMap, evidence: dict[str, Any]) -> Draft:
-        """Return the next baseline of a complete state, written down but for its signature.
+    def draft(self, grade: Grade, revision: str, paths: PathMap, evidence: dict[str, Any], threshold: int = 1) -> Draft:
+        """Return the next baseline of a complete state, written down but for its signatures.
 
         Raises:
             StorageError: a repository could not be written.
@@ -113,11 +106,12 @@ class Baselines:
             issued_at=now_text(),
             previous_fingerprint=previous.statement.fingerprint if previous else None,
             evidence=evidence,
+            threshold=threshold,
         )
         return Draft(statement, raw_tag(statement.tag, revision, canonical(statement), wall_seconds()))
 
-    def record(self, draft: Draft, armored: str, actor: str, signer: Signer) -> Baseline:
-        """Accept a draft with its signature, which the caller has verified.
+    def record(self, draft: Draft, signed: Sequence[Signed], actor: str) -> Baseline:
+        """Accept a draft with its signatures, which the caller has verified and counted; the tag carries the first.
 
         Raises:
             StaleBaselineError: its number was taken meanwhile.
@@ -130,20 +124,23 @@ class Baselines:
             statement, repository=places.identity, tag=f"baseline/{number}", highest=self.highest(), known=None,
             now_seconds=wall_seconds(),
         )  # fmt: skip
-        tag = write_tag(places.repository, draft.unsigned, armored)
+        tag = write_tag(places.repository, draft.unsigned, signed[0].armored)
+        moves = self._signers.write(number, draft.unsigned, signed[1:])
         faults.point("baseline.signed")
         with places.database.transaction():
             row = (number, tag, now_text())
             places.database.execute("INSERT INTO baseline (number, tag_object, accepted_at) VALUES (?, ?, ?)", row)
-            names = (number, signer.name, signer.fingerprint)
-            places.database.execute("INSERT OR REPLACE INTO baseline_signer VALUES (?, ?, ?)", names)
+            self._signers.note(number, [one.signer for one in signed])
         body = {
             "number": number, "tag": tag, "fingerprint": statement.fingerprint, "revision": statement.revision,
-            "grade": str(statement.grade), "signer": signer.name, "key": signer.fingerprint,
+            "grade": str(statement.grade), "signer": signed[0].signer.name, "key": signed[0].signer.fingerprint,
         }  # fmt: skip
+        if signed[1:]:
+            body["cosigners"] = [one.signer.as_json() for one in signed[1:]]
         name = BASELINE_TAGS + str(number)
         old = places.repository.ref(name)
-        self._audit.append([Entry("baseline", actor, body)], [RefMove(name, tag, old or ZERO)] if old != tag else [])
+        moves += [RefMove(name, tag, old or ZERO)] if old != tag else []
+        self._audit.append([Entry("baseline", actor, body)], moves)
         return self.get(number)
 
     def highest(self) -> int:
@@ -273,15 +270,14 @@ class Baselines:
         except StateguardError:
             return None if row is None else self._damaged(number, object_id)
         problems = self._problems(tag.name == name and tag.target == statement.revision, statement, name)
-        signer = self._signer(number, statement.grade)
-        proof = self._proof(tag, signer)
+        signers = self._signed_by(number, statement.grade)
+        proof = self._signers.prove(tag, number, statement.threshold, signers, self._proof)
         problems += proof.problems
         if row is None or row["tag_object"] != object_id:
             problems.append("the tag is not the one that was accepted under this number")
         return Baseline(
             statement=statement,
-            signer=signer.name,
-            key=signer.fingerprint,
+            signers=signers,
             tag_object=object_id,
             problems=tuple(problems),
             warnings=proof.warnings,
@@ -293,12 +289,11 @@ class Baselines:
     def _is_thinned(self, number: int) -> bool:
         return self._places.database.row("SELECT 1 FROM baseline_thinned WHERE number=?", (number,)) is not None
 
-    def _signer(self, number: int, grade: Grade) -> Signer:
+    def _signed_by(self, number: int, grade: Grade) -> tuple[Signer, ...]:
         """Return who signed a baseline when it was accepted; a confirmed one is the guard's, whatever is noted."""
         if grade is Grade.CONFIRMED:
-            return Signer(PRINCIPAL, self._key.fingerprint)
-        row = self._places.database.row("SELECT * FROM baseline_signer WHERE number=?", (number,))
-        return Signer(row["name"], row["fingerprint"]) if row else Signer("", "")
+            return (Signer(PRINCIPAL, self._key.fingerprint),)
+        return self._signers.of(number)
 
     def _proof(self, tag: TagView, signer: Signer) -> Proof:
         """Look at a tag's signature; what gpg said of the same bytes is remembered until somebody verifies anew."""
@@ -308,8 +303,6 @@ class Baselines:
             except TrustError as error:
                 return Proof((str(error),))
             return Proof()
-        if not signer.fingerprint:
-            return Proof(("nobody's signature of it was ever accepted",))
         found = self._proofs.get((tag.id, signer.fingerprint))
         if found is None:
             found = self._people.prove(tag.signed, tag.signature, signer.fingerprint)
@@ -333,4 +326,4 @@ class Baselines:
             snapshot=ZERO, desired_fingerprint=nothing, fingerprint=nothing, issued_at="1970-01-01T00:00:00Z",
         )  # fmt: skip
         problem = "the tag was replaced by something that is no baseline"
-        return Baseline(statement, "", object_id, problems=(problem,))
+        return Baseline(statement, (), object_id, problems=(problem,))

@@ -12,12 +12,15 @@ from stateguard.config.trust import TRUST_FILE, load_trust, trust_document
 from stateguard.errors import NotFoundError, RefusedError, StorageError, TrustError, UsageProblemError
 from stateguard.host import files
 from stateguard.model.trust import GPG, Former, Key, Lock, Person, Role, Trust, is_person_name
+from stateguard.text.words import count
 from stateguard.trust.gpg import read_key
 from stateguard.trust.keys import ALLOWED_SIGNERS, guard_lines, load_pinned
 from stateguard.trust.public import parse_public
 
 _ARMORED = re.compile(r"([0-9A-F]{40})\.asc")
 _LONGEST_REASON = 300
+_DECIDING = (Role.BASELINE,)
+"""The roles whose decisions may take several persons."""
 _PRIVATE = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
@@ -201,6 +204,24 @@ def unlocked(trust: Trust, name: str) -> Trust:
         message = f"{name} is not locked"
         raise NotFoundError(message, next_step="see: stateguard trust list")
     return replace(trust, version=trust.version + 1, locked=tuple(x for x in trust.locked if x != known))
+
+
+def with_threshold(trust: Trust, role: Role, persons: int) -> Trust:
+    """Return the trust in which so many persons must sign what a role decides.
+
+    Raises:
+        UsageProblemError: nothing is decided by so many, or by that role.
+        RefusedError: fewer persons have the role, so that nothing could be decided any more.
+    """
+    if persons < 1 or role not in _DECIDING:
+        message = f"a threshold of {persons} for the role {role} cannot be"
+        raise UsageProblemError(message, next_step=f"use 1 or more, for {' or '.join(_DECIDING)}")
+    holders = trust.holders(role)
+    if persons > max(len(holders), 1):
+        message = f"{count(len(holders), 'person')} with the role {role} cannot make {persons} signatures"
+        raise RefusedError(message, next_step=f"stateguard trust add NAME --ssh KEY.pub --role {role}, then again")
+    thresholds = replace(trust.thresholds, **{str(role): persons})
+    return trust if thresholds == trust.thresholds else replace(trust, version=trust.version + 1, thresholds=thresholds)
 
 
 def _told(line: str) -> tuple[str, str]:

@@ -15,10 +15,15 @@ from stateguard.model.moment import parse_rfc3339
 def canonical(statement: Statement) -> str:
     """Return the one text of a statement: JSON, keys sorted, one a line, a line feed at the end.
 
+    A threshold of 1 is left out, as it was before there were any.
+
     Raises:
         ValueError: the evidence holds a number that JSON cannot write.
     """
-    return json.dumps(asdict(statement), sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    document = asdict(statement)
+    if statement.threshold == 1:
+        del document["threshold"]
+    return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def parse(text: str) -> Statement:
@@ -48,7 +53,7 @@ def of_tag(unsigned: bytes) -> Statement:
 
 
 def _typed(document: Any) -> Statement:  # noqa: ANN401 - whatever JSON brings
-    if not isinstance(document, dict) or set(document) != {f.name for f in fields(Statement)}:
+    if not isinstance(document, dict) or {"threshold", *document} != {f.name for f in fields(Statement)}:
         raise ValueError("its keys are not those of a statement")
     texts = ("repository", "tag", "revision", "snapshot", "desired_fingerprint", "fingerprint", "issued_at")
     optional = ("expires_at", "previous_fingerprint")
@@ -57,6 +62,8 @@ def _typed(document: Any) -> Statement:  # noqa: ANN401 - whatever JSON brings
         and all(document[k] is None or isinstance(document[k], str) for k in optional)
         and type(document["number"]) is int
         and document["number"] > 0
+        and type(document.get("threshold", 1)) is int
+        and document.get("threshold", 1) > 0
         and isinstance(document["evidence"], dict)
         and is_revision(document["revision"])
         and is_revision(document["snapshot"])

@@ -21,6 +21,7 @@ PURE_MODULES = (
     "stateguard/respond/plan.py",
     "stateguard/respond/promote.py",
     "stateguard/respond/withdraw.py",
+    "stateguard/trust/roles.py",
 )
 IMPURE_MODULES = frozenset(
     {

@@ -62,7 +62,8 @@ def approve(guard: Guard, note: Note) -> None:
     draft = guard.approvals.prepare(guard.applied, paths, {})
     note(("prepared", draft.unsigned))
     signature = PERSON.sign(draft.unsigned)
-    made = guard.approvals.submit(guard.approvals.prepared(draft.unsigned), signature, "person:ann")
+    guard.approvals.submit(guard.approvals.prepared(draft.unsigned, guard.applied), signature, "person:ann")
+    made = guard.baselines.get(draft.statement.number)
     note(("baseline", (made.statement.number, str(made.statement.grade), made.signer)))
 
 

@@ -12,6 +12,7 @@ from stateguard.guard.compose import Guard
 from stateguard.model.incident import IncidentState
 from stateguard.model.tree import OBSTACLE, PathMap
 from stateguard.model.trust import Role
+from stateguard.trust.statement import of_tag
 from transition.setting import Setting, audit_problems, leftovers
 
 _SHOWN_SECONDS = 3.0
@@ -116,7 +117,7 @@ def _baselines(guard: Guard, journey: Journey, before: Before, noted: tuple[Any,
         return
     if prepared and highest == before.baselines:
         try:
-            guard.approvals.prepared(prepared[-1])
+            guard.approvals.prepared(prepared[-1], of_tag(prepared[-1]).revision)
         except StateguardError as error:
             raise Broken(Outcome.LOST, f"what waited for a signature is gone: {error.message}") from error
     approve(guard, lambda _: None)  # what was cut short is in nobody's way

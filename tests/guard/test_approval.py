@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,41 @@ def test_nothing_is_prepared_for_a_key_that_may_not(tiny: Driver) -> None:
         with pytest.raises(StateguardError) as error:
             ask(tiny, "baseline-prepare", key=key)
         assert error.value.exit == 10
+
+
+def test_two_persons_approve_what_takes_two(tiny: Driver, tmp_path: Path) -> None:
+    paths = {"ann": tmp_path / "ann", "bob": tmp_path / "bob"}
+    for name, key in (("ann", KEY), ("bob", OTHER)):
+        paths[name].write_bytes(key.dump())
+        paths[name].chmod(0o600)
+    ask(tiny, "trust-add", person="bob", roles=["push", "baseline"])
+    assert tiny.ask("trust", "threshold", "baseline", "2")["thresholds"]["baseline"] == 2
+    try:
+        assert "approving a baseline takes the signatures of 2 persons" in tiny.must("trust", "list")
+        first = tiny.ask("baseline", "create", "--sign", paths["ann"])
+        number = str(first["number"])
+        assert first["pending"]
+        refused_again = tiny.refused("baseline", "create", "--sign", paths["bob"], status=1)
+        assert f"baseline sign {number} --key KEY" in refused_again["next"]
+        assert re.search(
+            rf"^{number} +approved +ann .* 1 of 2 signatures$", tiny.must("baseline", "list"), re.MULTILINE
+        )
+        tiny.refused("baseline", "sign", number, "--key", paths["ann"], status=1)
+        tiny.refused("baseline", "sign", str(int(number) + 1), "--key", paths["bob"], status=15)
+        tiny.must("baseline", "revoke", number, "--reason", "looked again")
+        assert tiny.ask("baseline", "list")["pending"] == []
+        assert tiny.ask("baseline", "create", "--sign", paths["bob"])["number"] == first["number"]
+        done = tiny.run("baseline", "sign", f"baseline/{number}", "--key", paths["ann"])
+        assert done.returncode == 0, done.stderr
+        assert f"baseline/{number} is signed by bob and waits for ann's signature" in done.stderr
+        assert "signer               bob, ann" in done.stdout
+        (verified,) = tiny.ask("baseline", "verify", number)["baselines"]
+        assert (verified["valid"], verified["threshold"]) == (True, 2)
+        assert tiny.status()["baseline"]["number"] == first["number"]
+    finally:
+        ask(tiny, "trust-threshold", role="baseline", persons=1)
+    tiny.refused("trust", "threshold", "baseline", "9", status=1)
+    tiny.refused("trust", "threshold", "push", "1", status=2)
 
 
 def test_odd_requests_to_trust_somebody(tiny: Driver) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stateguard.model.agent import AgentSpec, Channel, HttpCheck, Probe, ProbeKind
-from stateguard.model.baseline import Baseline, Grade, Statement, before_onset, next_number
+from stateguard.model.baseline import Baseline, Grade, Signer, Statement, before_onset, next_number
 from stateguard.model.condition import Condition, Severity
 from stateguard.model.incident import Incident, IncidentState, TimelineEvent
 from stateguard.model.policy import SHIPPED_ARMING, HostSettings, Policy, System
@@ -75,7 +75,7 @@ def baseline(number: int, issued_at: str = "2025-01-01T00:00:00.000Z", **verdict
         fingerprint="sha256:f",
         issued_at=issued_at,
     )
-    return Baseline(statement, "guard", "c" * 40, **verdict)  # type: ignore[arg-type]
+    return Baseline(statement, (Signer("guard", "k"),), "c" * 40, **verdict)  # type: ignore[arg-type]
 
 
 def test_baselines_have_the_keys_of_the_contract() -> None:

@@ -17,7 +17,7 @@ from state import stock
 from stateguard import faults
 from stateguard.errors import RefusedError, StaleBaselineError, StateguardError, TrustError
 from stateguard.model.baseline import Baseline, Grade
-from stateguard.model.identity import BASELINE_TAGS
+from stateguard.model.identity import BASELINE_TAGS, MAIN
 from stateguard.model.tree import REGULAR
 from stateguard.model.trust import Key, Role
 from stateguard.record.approval import Approvals
@@ -42,7 +42,12 @@ def trusting(books: Books, key: Key = ANN, name: str = "ann", roles: tuple[Role,
 
 
 def approvals(books: Books) -> Approvals:
-    return Approvals(books.baselines, books.people, books.database)
+    return Approvals(books.baselines, books.people, books.database, books.audit)
+
+
+def live(books: Books) -> str:
+    """Return the commit that counts as live: the head of main."""
+    return books.repository.ref(MAIN) or ""
 
 
 def prepared(books: Books, content: bytes = b"one") -> Draft:
@@ -52,8 +57,10 @@ def prepared(books: Books, content: bytes = b"one") -> Draft:
 
 
 def approved(books: Books, sign: Callable[[bytes], str] = OTHER.sign, content: bytes = b"one") -> Baseline:
-    draft = approvals(books).prepared(prepared(books, content).unsigned)
-    return approvals(books).submit(draft, sign(draft.unsigned), "person:ann")
+    draft = approvals(books).prepared(prepared(books, content).unsigned, live(books))
+    made = approvals(books).submit(draft, sign(draft.unsigned), "person:ann")
+    assert isinstance(made, Baseline)
+    return made
 
 
 class TestAccepted:
@@ -210,18 +217,18 @@ class TestRefused:
         other = raw_tag(forged.tag, forged.revision, canonical(forged), AT)
         for unsigned in (other, draft.unsigned + b"x", draft.unsigned[:-1], b""):
             with pytest.raises(RefusedError, match="not the bytes"):
-                approvals(books).prepared(unsigned)
+                approvals(books).prepared(unsigned, live(books))
         again = prepared(books, b"two")
         with pytest.raises(RefusedError, match="not the bytes"):
-            approvals(books).prepared(draft.unsigned)
-        assert approvals(books).prepared(again.unsigned) == again
+            approvals(books).prepared(draft.unsigned, live(books))
+        assert approvals(books).prepared(again.unsigned, live(books)) == again
 
     def test_a_number_that_was_overtaken(self, books: Books) -> None:
         trusting(books)
         draft = prepared(books)
         books.baseline(b"meanwhile")
         with pytest.raises(StaleBaselineError, match="by now baseline 1 was signed"):
-            approvals(books).prepared(draft.unsigned)
+            approvals(books).prepared(draft.unsigned, live(books))
         with pytest.raises(StaleBaselineError):
             approvals(books).submit(draft, OTHER.sign(draft.unsigned), "person:ann")
         assert books.baselines.get(1).statement.grade is Grade.CONFIRMED

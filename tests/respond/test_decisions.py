@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from stateguard.model.baseline import Baseline, Grade, Statement
+from stateguard.model.baseline import Baseline, Grade, Signer, Statement
 from stateguard.model.condition import Condition, Severity
 from stateguard.model.health import Health
 from stateguard.model.incident import UNSETTLED, Incident, IncidentState
@@ -215,7 +215,9 @@ def baseline(
     problems: tuple[str, ...] = (),
 ) -> Baseline:  # fmt: skip
     statement = Statement("r", f"baseline/{number}", number, Grade.CONFIRMED, revision, "s", "f", "f", issued_at)
-    return Baseline(statement, "guard", f"tag{number}", problems=problems, suspect=suspect, revoked=revoked)
+    return Baseline(
+        statement, (Signer("guard", "k"),), f"tag{number}", problems=problems, suspect=suspect, revoked=revoked
+    )
 
 
 def change(before: str | None = "old", *, well: bool = True) -> Change:

@@ -25,6 +25,7 @@ STATEMENT = Statement(
     expires_at="2027-07-01T10:00:00.000Z",
     previous_fingerprint="sha256:" + "e" * 64,
     evidence={"health": "HEALTHY"},
+    threshold=2,
 )
 NOW = 1_782_900_000.0
 FIELDS = sorted(asdict(STATEMENT))
@@ -50,6 +51,7 @@ statements = st.builds(
     expires_at=st.none() | _times,
     previous_fingerprint=st.none() | _hex.map("sha256:{}".format),
     evidence=st.dictionaries(st.text(max_size=5), _json, max_size=3),
+    threshold=st.integers(1, 10**30),
 )
 
 
@@ -111,7 +113,15 @@ class TestParse:
             with pytest.raises(TrustError):
                 parse(text)
 
-    @pytest.mark.parametrize("field", FIELDS)
+    def test_a_threshold_of_one_is_left_out_and_nowhere_else(self) -> None:
+        one = canonical(replace(STATEMENT, threshold=1))
+        assert "threshold" not in one
+        assert parse(one) == replace(STATEMENT, threshold=1)
+        for value in (1, 0, -1, True, None, "2", 2.0):
+            with pytest.raises(TrustError):
+                parse(written(json.loads(one) | {"threshold": value}))
+
+    @pytest.mark.parametrize("field", [field for field in FIELDS if field != "threshold"])
     def test_no_field_may_be_missing(self, field: str) -> None:
         document = asdict(STATEMENT)
         del document[field]

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from stateguard.errors import RefusedError, UsageProblemError
+from stateguard.errors import NotFoundError, RefusedError, UsageProblemError
 from stateguard.guard import view
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, actor
 from stateguard.model.health import Health
-from stateguard.model.identity import short
+from stateguard.record.approval import Pending
+
+_MOST_DIGITS = 18
 
 
 def _baseline_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
-    return {"baselines": [b.as_json() for b in desk.guard.baselines.all()]}
+    pending = desk.guard.approvals.pending(desk.guard.applied)
+    return {
+        "baselines": [b.as_json() for b in desk.guard.baselines.all()],
+        "pending": [] if pending is None else [pending.as_json()],
+    }
 
 
 def _baseline_show(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -32,7 +38,8 @@ def _baseline_verify(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[
         anew = desk.guard.baselines.get(number)
         results.append(
             {"number": number, "valid": not problems, "problems": list(problems), "warnings": list(anew.warnings),
-             "grade": str(baseline.statement.grade), "signer": baseline.signer, "key": baseline.key}
+             "grade": str(baseline.statement.grade), "signer": baseline.signer, "key": baseline.key,
+             "signers": [s.as_json() for s in baseline.signers], "threshold": baseline.statement.threshold}
         )  # fmt: skip
     return {"valid": all(r["valid"] for r in results), "baselines": results}
 
@@ -57,21 +64,28 @@ def _baseline_prepare(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[
     return {"number": draft.statement.number, "unsigned": base64.b64encode(draft.unsigned).decode()}
 
 
+def _baseline_pending(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Answer with the bytes that others have signed and the owner of ``key``, a fingerprint, is to sign too."""
+    guard, number = desk.guard, _number(parameters)
+    person = guard.approvals.signer(str(parameters.get("key")))
+    pending = guard.approvals.waiting(number, guard.applied)
+    say(f"baseline/{number} is signed by {pending.names} and waits for {person.name}'s signature")
+    return pending.as_json() | {"unsigned": base64.b64encode(pending.draft.unsigned).decode()}
+
+
 def _baseline_submit(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
     guard = desk.guard
     try:
         unsigned = base64.b64decode(str(parameters.get("unsigned")), validate=True)
     except ValueError as error:
         raise UsageProblemError("what was signed is not sent as base64") from error
-    draft = guard.approvals.prepared(unsigned)
-    if draft.statement.revision != guard.applied:
-        message = (
-            f"the live state is another by now ({short(guard.applied)}, prepared was {short(draft.statement.revision)})"
-        )
-        raise RefusedError(message, next_step="look at it, then stateguard baseline create --sign KEY again")
-    baseline = guard.approvals.submit(draft, str(parameters.get("signature")), actor(parameters))
-    say(f"baseline/{baseline.statement.number} is approved, signed by {baseline.signer}")
-    return baseline.as_json()
+    draft = guard.approvals.prepared(unsigned, guard.applied)
+    found = guard.approvals.submit(draft, str(parameters.get("signature")), actor(parameters))
+    if isinstance(found, Pending):
+        say(f"{draft.statement.tag} has {len(found.signers)} of {found.needed} signatures ({found.names})")
+    else:
+        say(f"{draft.statement.tag} is approved, signed by {found.signer}")
+    return found.as_json()
 
 
 def _fit(desk: Desk, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +104,26 @@ def _fit(desk: Desk, parameters: dict[str, Any]) -> dict[str, Any]:
     return {"health": health, "asked_by": actor(parameters)}
 
 
-def _baseline_revoke(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+def _number(parameters: dict[str, Any]) -> int:
+    """Return the number that a request names as ``N`` or ``baseline/N``.
+
+    Raises:
+        NotFoundError: it names none.
+    """
+    text = str(parameters.get("number")).removeprefix("baseline/")
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        message = f"{text!r} is no number of a baseline"
+        raise NotFoundError(message, next_step="see: stateguard baseline list")
+    return int(text)
+
+
+def _baseline_revoke(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    pending = desk.guard.approvals.pending(desk.guard.applied)
+    named = str(parameters["number"]).removeprefix("baseline/")
+    if pending is not None and named == str(pending.draft.statement.number):
+        desk.guard.approvals.give_up(pending, actor(parameters), str(parameters.get("reason") or "given up"))
+        say(f"{pending.draft.statement.tag} is given up; nobody else needs to sign it")
+        return pending.as_json() | {"pending": False}
     number = desk.guard.baselines.find(str(parameters["number"])).statement.number
     desk.guard.baselines.revoke(number, actor(parameters), str(parameters.get("reason") or "revoked"))
     return desk.guard.baselines.get(number).as_json()
@@ -102,6 +135,7 @@ COMMANDS: dict[str, Command] = {
     "baseline-verify": Command(_baseline_verify),
     "baseline-create": Command(_baseline_create, writes=True),
     "baseline-prepare": Command(_baseline_prepare, writes=True),
+    "baseline-pending": Command(_baseline_pending),
     "baseline-submit": Command(_baseline_submit, writes=True),
     "baseline-revoke": Command(_baseline_revoke, writes=True),
 }

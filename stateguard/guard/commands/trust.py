@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import asdict
 from typing import Any
 
 from stateguard.admission.secrets.scan import blanked
@@ -13,7 +14,7 @@ from stateguard.host.clock import now_text
 from stateguard.model.identity import person
 from stateguard.model.trust import Key, Role, Trust
 from stateguard.trust.keys import PRINCIPAL, load_pinned
-from stateguard.trust.people import added, gpg_key, locked, removed, ssh_key, unlocked
+from stateguard.trust.people import added, gpg_key, locked, removed, ssh_key, unlocked, with_threshold
 
 
 def _trust_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -68,6 +69,19 @@ def _trust_unlock(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str,
     return _document(desk, after)
 
 
+def _trust_threshold(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard, persons = desk.guard, parameters.get("persons")
+    role = _role(parameters.get("role"))
+    if type(persons) is not int:
+        raise UsageProblemError("a threshold is a number")
+    before = guard.people.trust()
+    after = with_threshold(before, role, persons)
+    body = {"action": "threshold", "role": str(role), "persons": persons}
+    guard.people.change(before, after, actor(parameters), body)
+    say("nothing to change" if after == before else f"trust version {after.version}")
+    return _document(desk, after)
+
+
 def offered_key(parameters: dict[str, Any]) -> Key | None:
     """Return the key that a request carries: ``ssh`` the text of a .pub file, ``gpg`` an exported key in base64.
 
@@ -94,8 +108,12 @@ def _roles(given: object) -> list[Role] | None:
         return None
     if not isinstance(given, list):
         raise UsageProblemError("roles are a list")
+    return [_role(one) for one in given]
+
+
+def _role(given: object) -> Role:
     try:
-        return [Role(str(role)) for role in given]
+        return Role(str(given))
     except ValueError as error:
         raise UsageProblemError(str(error), next_step=f"roles: {', '.join(Role)}") from error
 
@@ -109,6 +127,7 @@ def _document(desk: Desk, trust: Trust) -> dict[str, Any]:
             {"name": p.name, "roles": [str(r) for r in p.roles], "keys": [_key(k) for k in p.keys]}
             for p in trust.people
         ],
+        "thresholds": asdict(trust.thresholds),
         "locked": [{"name": x.name, "reason": x.reason, "since": x.locked_at} for x in trust.locked],
         "former": [{"name": f.name, **_key(f.key), "removed_at": f.removed_at} for f in trust.former],
     }
@@ -124,4 +143,5 @@ COMMANDS: dict[str, Command] = {
     "trust-remove": Command(_trust_remove, writes=True),
     "trust-lock": Command(_trust_lock, writes=True),
     "trust-unlock": Command(_trust_unlock, writes=True),
+    "trust-threshold": Command(_trust_threshold, writes=True),
 }

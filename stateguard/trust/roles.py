@@ -1,0 +1,63 @@
+"""Whose signatures make a decision: one of each person who has the role and is not locked; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stateguard.errors import TrustError
+from stateguard.model.trust import Person, Role, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """Signatures counted: the places of those that count, one a person and in their order, and how many it takes."""
+
+    counted: tuple[int, ...]
+    needed: int
+
+    @property
+    def reached(self) -> bool:
+        """Whether enough persons have signed."""
+        return len(self.counted) >= self.needed
+
+
+def quorum(trust: Trust, role: Role, keys: Sequence[str], needed: int) -> Quorum:
+    """Count the signatures made by these keys (fingerprints) over the same bytes; whether they hold is known before.
+
+    Two keys of one person are one signature.
+
+    Raises:
+        ValueError: it takes none at all.
+    """
+    if needed < 1:
+        raise ValueError("a decision takes somebody's signature")
+    places: dict[str, int] = {}
+    for place, key in enumerate(keys):
+        try:
+            person = qualified(trust, role, key)
+        except TrustError:
+            continue  # whoever does not qualify is not counted; there is nothing to be said of it here
+        places.setdefault(person.name, place)
+    return Quorum(tuple(places.values()), needed)
+
+
+def qualified(trust: Trust, role: Role, key: str) -> Person:
+    """Return the person whose key this fingerprint names, if their signature counts for a role.
+
+    Raises:
+        TrustError: it is nobody's, or that person is locked or has not the role.
+    """
+    person = trust.owner(key)
+    if person is None:
+        message = f"the key {key} is trusted as nobody's"
+        raise TrustError(message, next_step=f"stateguard trust add NAME --ssh KEY.pub (or --gpg KEY) --role {role}")
+    lock = trust.lock_of(person.name)
+    if lock is not None:
+        message = f"{person.name} is {lock.words}"
+        raise TrustError(message, next_step=f"stateguard trust unlock {person.name}, if that is over")
+    if role not in person.roles:
+        message = f"{person.name} has not the role {role}"
+        roles = " ".join(f"--role {one}" for one in (*person.roles, role))
+        raise TrustError(message, next_step=f"stateguard trust add {person.name} {roles}")
+    return person

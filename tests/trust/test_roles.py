@@ -1,0 +1,107 @@
+"""How signatures are counted: one a person, and never one that does not qualify."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from stateguard.errors import TrustError
+from stateguard.model.trust import Key, Lock, Person, Role, Trust
+from stateguard.trust.roles import qualified, quorum
+
+AT = "2026-07-01T10:00:00.000Z"
+NAMES = ("ann", "bob", "cyd", "dan")
+KEYS = [f"key{n}" for n in range(8)]
+"""Two of each person; the last two may be anybody's, or nobody's."""
+
+
+def key(name: str) -> Key:
+    return Key("ssh-ed25519", name, f"line of {name}", AT)
+
+
+@st.composite
+def trusts(draw: st.DrawFn) -> Trust:
+    """Return a document: who has which keys and roles, and who is locked."""
+    owners: dict[str, list[Key]] = {}
+    for one in KEYS:
+        owner = draw(st.sampled_from([*NAMES, ""]))
+        if owner:
+            owners.setdefault(owner, []).append(key(one))
+    people = [
+        Person(name, tuple(draw(st.sets(st.sampled_from(list(Role))))), tuple(keys)) for name, keys in owners.items()
+    ]
+    locked = draw(st.sets(st.sampled_from(NAMES)))
+    return Trust(1, tuple(people), locked=tuple(Lock(name, "", AT) for name in sorted(locked)))
+
+
+keys = st.lists(st.sampled_from([*KEYS, "a stranger's"]), max_size=10)
+roles = st.sampled_from(list(Role))
+numbers = st.integers(1, 5)
+
+
+def persons(trust: Trust, role: Role, given_keys: list[str]) -> set[str]:
+    """Count in another way: who of the document qualifies and has a key among these."""
+    return {
+        p.name
+        for p in trust.people
+        if role in p.roles and trust.lock_of(p.name) is None and {k.fingerprint for k in p.keys} & set(given_keys)
+    }
+
+
+@given(trusts(), roles, keys, numbers)
+def test_never_reached_by_fewer_persons_than_it_takes(trust: Trust, role: Role, signed: list[str], k: int) -> None:
+    found = quorum(trust, role, signed, k)
+    able = persons(trust, role, signed)
+    assert found.reached == (len(able) >= k)
+    owners = [trust.owner(signed[place]) for place in found.counted]
+    assert [o.name for o in owners if o] == list(dict.fromkeys(o.name for o in owners if o))
+    assert {o.name for o in owners if o} == able
+
+
+@given(trusts(), roles, keys, keys, numbers)
+def test_another_signature_never_takes_one_away(
+    trust: Trust, role: Role, signed: list[str], more: list[str], k: int
+) -> None:
+    before, after = quorum(trust, role, signed, k), quorum(trust, role, signed + more, k)
+    assert after.counted[: len(before.counted)] == before.counted
+    assert after.reached or not before.reached
+
+
+@given(trusts(), roles, keys, numbers, st.randoms(use_true_random=False))
+def test_the_order_does_not_matter(trust: Trust, role: Role, signed: list[str], k: int, dice: object) -> None:
+    mixed = list(signed)
+    dice.shuffle(mixed)  # type: ignore[attr-defined]
+    assert len(quorum(trust, role, mixed, k).counted) == len(quorum(trust, role, signed, k).counted)
+
+
+@given(trusts(), roles, keys, numbers)
+def test_more_persons_needed_is_never_easier(trust: Trust, role: Role, signed: list[str], k: int) -> None:
+    assert quorum(trust, role, signed, k).reached or not quorum(trust, role, signed, k + 1).reached
+
+
+def test_nothing_is_decided_by_nobody() -> None:
+    for needed in (0, -1):
+        with pytest.raises(ValueError, match="somebody"):
+            quorum(Trust(), Role.BASELINE, [], needed)
+
+
+def test_two_keys_of_one_person_are_one_signature() -> None:
+    trust = Trust(
+        1, (Person("ann", (Role.BASELINE,), (key("a"), key("b"))), Person("bob", (Role.BASELINE,), (key("c"),)))
+    )
+    assert not quorum(trust, Role.BASELINE, ["a", "b", "a"], 2).reached
+    assert quorum(trust, Role.BASELINE, ["a", "b", "c"], 2).counted == (0, 2)
+
+
+def test_whoever_does_not_qualify_is_told_why() -> None:
+    trust = Trust(1, (Person("ann", (Role.PUSH,), (key("a"),)), Person("bob", (Role.BASELINE,), (key("b"),))),
+                  locked=(Lock("bob", "left", AT),))  # fmt: skip
+    for one, says, hint in (
+        ("a", "ann has not the role baseline", "trust add ann --role push --role baseline"),
+        ("b", f"bob is locked since {AT}: left", "trust unlock bob"),
+        ("c", "trusted as nobody's", "trust add NAME"),
+    ):
+        with pytest.raises(TrustError, match=says) as refused:
+            qualified(trust, Role.BASELINE, one)
+        assert hint in refused.value.next_step
+    assert qualified(trust, Role.PUSH, "a").name == "ann"
