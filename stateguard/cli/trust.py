@@ -17,9 +17,18 @@ _ROLES = ("push", "baseline", "approve", "admin")
 _DECIDES = {"baseline": "approving a baseline"}
 
 
+_SSH = click.option("--ssh", metavar="KEY", help="A public SSH key: a .pub file, or its line.")
+_GPG = click.option(
+    "--gpg", metavar="KEY", help="A public GPG key: an exported file, or a full fingerprint of your keyring."
+)
+_EXPIRES = click.option(
+    "--expires", metavar="TIME", help="When the key ends counting for what comes, RFC 3339; or never."
+)
+
+
 @click.group("trust")
 def command() -> None:
-    """List, add and remove the keys of people whose signatures count, and lock people out."""
+    """List, add, replace and remove the keys of people whose signatures count, and lock people out."""
 
 
 @command.command("list")
@@ -32,18 +41,33 @@ def list_(ctx: click.Context) -> None:
 
 @command.command("add")
 @click.argument("name")
-@click.option("--ssh", metavar="KEY", help="A public SSH key: a .pub file, or its line.")
-@click.option("--gpg", metavar="KEY", help="A public GPG key: an exported file, or a full fingerprint of your keyring.")
+@_SSH
+@_GPG
+@_EXPIRES
 @click.option("--role", "roles", multiple=True, type=click.Choice(_ROLES), help="May be repeated; a new person: push.")
 @click.pass_context
-def add(ctx: click.Context, name: str, ssh: str | None, gpg: str | None, roles: tuple[str, ...]) -> None:
+def add(
+    ctx: click.Context, name: str, ssh: str | None, gpg: str | None, expires: str | None, roles: tuple[str, ...]
+) -> None:
     """Trust a person's key; roles that are given replace the person's."""
-    given: dict[str, Any] = {"person": name, "roles": list(roles) or None}
-    if ssh is not None:
-        given["ssh"] = _ssh(ssh)
-    if gpg is not None:
-        given["gpg"] = base64.b64encode(_gpg(gpg)).decode()
+    given = _offered(ssh, gpg) | {"person": name, "roles": list(roles) or None, "expires": expires}
     document = ask(ctx, "trust-add", **given)
+    show(ctx, document, _lines(document))
+
+
+@command.command("rotate")
+@click.argument("name")
+@_SSH
+@_GPG
+@_EXPIRES
+@click.option("--key", metavar="FINGERPRINT", help="The key that goes, if the person has several.")
+@click.pass_context
+def rotate(
+    ctx: click.Context, name: str, ssh: str | None, gpg: str | None, expires: str | None, key: str | None
+) -> None:
+    """Replace a person's key by a new one, at once; what was accepted with the old one stays accepted."""
+    given = _offered(ssh, gpg) | {"person": name, "key": _fingerprint(key), "expires": expires}
+    document = ask(ctx, "trust-rotate", **given)
     show(ctx, document, _lines(document))
 
 
@@ -53,9 +77,7 @@ def add(ctx: click.Context, name: str, ssh: str | None, gpg: str | None, roles: 
 @click.pass_context
 def remove(ctx: click.Context, name: str, key: str | None) -> None:
     """Trust a person's keys no longer; what was accepted with them stays accepted."""
-    from stateguard.trust.signing import gpg_fingerprint
-
-    document = ask(ctx, "trust-remove", person=name, key=(gpg_fingerprint(key) or key) if key else None)
+    document = ask(ctx, "trust-remove", person=name, key=_fingerprint(key))
     show(ctx, document, _lines(document))
 
 
@@ -87,6 +109,22 @@ def threshold(ctx: click.Context, role: str, persons: int) -> None:
     """Say how many persons must sign what a role decides."""
     document = ask(ctx, "trust-threshold", role=role, persons=persons)
     show(ctx, document, _lines(document))
+
+
+def _offered(ssh: str | None, gpg: str | None) -> dict[str, Any]:
+    """Return what a request says of the key that is given, if one is."""
+    given: dict[str, Any] = {}
+    if ssh is not None:
+        given["ssh"] = _ssh(ssh)
+    if gpg is not None:
+        given["gpg"] = base64.b64encode(_gpg(gpg)).decode()
+    return given
+
+
+def _fingerprint(key: str | None) -> str | None:
+    from stateguard.trust.signing import gpg_fingerprint
+
+    return (gpg_fingerprint(key) or key) if key else None
 
 
 def _ssh(given: str) -> str:
@@ -148,5 +186,9 @@ def _lines(document: dict[str, Any]) -> list[str]:
         for role, persons in document["thresholds"].items()
         if persons > 1
     ]
+    expiring = [
+        f"{x['name']}'s key {x['fingerprint']} {'expired' if x['expired'] else 'expires'} at {x['expires_at']}"
+        for x in document["expiring"]
+    ]
     version = f"version {document['version']}"
-    return [*table(rows, ("WHO", "KEY", "FINGERPRINT", "ROLES", "ADDED")), *locks, *takes, version]
+    return [*table(rows, ("WHO", "KEY", "FINGERPRINT", "ROLES", "ADDED")), *locks, *expiring, *takes, version]

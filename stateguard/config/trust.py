@@ -57,6 +57,7 @@ class KeyModel(Strict):
     ssh: Required | None = None
     gpg: _Fingerprint | None = None
     added_at: _Moment
+    expires_at: _Moment | None = None
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
@@ -159,7 +160,7 @@ class _Reading:
                 self.report((*keys, "ssh"), "key", error.message)
         if owner is not None and self.owners.setdefault(fingerprint, owner) != owner:
             self.report(keys, "duplicate", f"the key {fingerprint} is {self.owners[fingerprint]}'s already; remove one")
-        return Key(kind, fingerprint, public, model.added_at)
+        return Key(kind, fingerprint, public, model.added_at, model.expires_at or "")
 
 
 def trust_document(trust: Trust) -> str:
@@ -186,7 +187,8 @@ def trust_document(trust: Trust) -> str:
 
 def _key_lines(key: Key) -> list[str]:
     what = f"gpg: {_quoted(key.fingerprint)}" if key.kind == GPG else f"ssh: {_quoted(key.public)}"
-    return [what, f"added_at: {_quoted(key.added_at)}"]
+    expiry = [f"expires_at: {_quoted(key.expires_at)}"] if key.expires_at else []  # else left out, likewise
+    return [what, f"added_at: {_quoted(key.added_at)}", *expiry]
 
 
 def _item(lines: Iterable[str], indent: str) -> list[str]:

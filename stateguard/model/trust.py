@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from stateguard.model.moment import parse_rfc3339
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,62}")
 _RESERVED = frozenset({"guard", "guard@stateguard", "stateguard", "detector", "unknown"})
+EXPIRY_WARNING_SECONDS = 30 * 86400.0
+"""How long before a key expires it is said that it will."""
+
 GPG = "gpg"
 """The kind of an OpenPGP key; every other kind is SSH's own word for it."""
 
@@ -27,12 +32,18 @@ class Key:
     """One public key: an ``authorized_keys`` line without comment, or an armored OpenPGP key (empty: it was lost).
 
     ``fingerprint`` is ``SHA256:…`` as ssh-keygen prints it, or the 40 hexadecimal digits of the primary key.
+    ``expires_at`` is when it ends counting for what comes; empty: never.
     """
 
     kind: str
     fingerprint: str
     public: str
     added_at: str
+    expires_at: str = ""
+
+    def expired(self, now_seconds: float) -> bool:
+        """Say whether it counts no more for what comes in now, Unix time."""
+        return bool(self.expires_at) and parse_rfc3339(self.expires_at) <= now_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,15 @@ class Trust:
     def owner(self, fingerprint: str) -> Person | None:
         """Return the person whose key this is."""
         return next((p for p in self.people for k in p.keys if k.fingerprint == fingerprint), None)
+
+    def key(self, fingerprint: str) -> Key | None:
+        """Return the key of that fingerprint, if it is somebody's."""
+        return next((k for k in self.current_keys() if k.fingerprint == fingerprint), None)
+
+    def expiring(self, by_seconds: float) -> tuple[tuple[Person, Key], ...]:
+        """Return the keys that will have expired at a moment, Unix time, with whose they are, the first ones first."""
+        found = [(p, k) for p in self.people for k in p.keys if k.expired(by_seconds)]
+        return tuple(sorted(found, key=lambda one: one[1].expires_at))
 
     def former_owner(self, fingerprint: str) -> str | None:
         """Return the name of the person whose key this was."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stateguard.errors import NotFoundError, RefusedError, StaleBaselineError, TrustError
-from stateguard.host.clock import now_text
+from stateguard.host.clock import now_text, wall_seconds
 from stateguard.host.database import Database
 from stateguard.model.baseline import Baseline, Grade, Signer
 from stateguard.model.identity import short
@@ -77,7 +77,7 @@ class Approvals:
         Raises:
             TrustError: it is nobody's, or that person is locked or has not the role.
         """
-        return qualified(self._people.trust(), Role.BASELINE, fingerprint)
+        return qualified(self._people.trust(), Role.BASELINE, fingerprint, wall_seconds())
 
     def prepare(self, revision: str, paths: PathMap, evidence: dict[str, Any]) -> Draft:
         """Prepare the next baseline; the newest preparation of a number replaces an earlier one that nobody signed.
@@ -191,7 +191,7 @@ class Approvals:
         if verdict.standing is not Standing.KNOWN:
             next_step = "stateguard trust list shows whose keys count; stateguard trust add NAME adds one"
             raise TrustError(f"the baseline was not signed: {verdict.words}", next_step=next_step)
-        person = qualified(self._people.trust(), Role.BASELINE, verdict.fingerprint)
+        person = qualified(self._people.trust(), Role.BASELINE, verdict.fingerprint, wall_seconds())
         return Signed(Signer(person.name, verdict.fingerprint), text)
 
     def _keep(self, draft: Draft, given: Signed, actor: str, signatures: int) -> None:
@@ -214,7 +214,7 @@ class Approvals:
 
     def _count(self, draft: Draft, signed: Sequence[Signed]) -> Quorum:
         keys = [one.signer.fingerprint for one in signed]
-        return quorum(self._people.trust(), Role.BASELINE, keys, self._needed(draft))
+        return quorum(self._people.trust(), Role.BASELINE, keys, self._needed(draft), wall_seconds())
 
     def _forget(self) -> None:
         with self._database.transaction():

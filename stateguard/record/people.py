@@ -10,6 +10,7 @@ from typing import Any
 
 from stateguard.config.trust import TRUST_FILE, trust_document
 from stateguard.errors import StateguardError, TrustError
+from stateguard.host.clock import wall_seconds
 from stateguard.host.database import Database
 from stateguard.model.trust import Trust
 from stateguard.record.audit import Audit, Entry
@@ -63,7 +64,7 @@ class People:
         Raises:
             StateguardError: the document does not hold, or gpg could not be given what it needs.
         """
-        return judge(content, text, self.trust() if text else Trust(), self._gpg)
+        return judge(content, text, self.trust() if text else Trust(), self._gpg, now_seconds=wall_seconds())
 
     def prove(self, content: bytes, text: str | None, fingerprint: str) -> Proof:
         """Look again at a signature that was accepted as one by this key."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from stateguard.config.trust import TRUST_FILE, load_trust, trust_document
 from stateguard.errors import NotFoundError, RefusedError, StorageError, TrustError, UsageProblemError
 from stateguard.host import files
+from stateguard.model.moment import parse_rfc3339, rfc3339
 from stateguard.model.trust import GPG, Former, Key, Lock, Person, Role, Trust, is_person_name
 from stateguard.text.words import count
 from stateguard.trust.gpg import read_key
@@ -110,11 +111,15 @@ def refuse_private(content: bytes) -> None:
         raise TrustError(message, next_step="give the public key: the file that ends in .pub, or gpg --armor --export")
 
 
-def added(trust: Trust, folder: Path, name: str, key: Key | None, roles: Sequence[Role] | None) -> Trust:
+def added(
+    trust: Trust, folder: Path, name: str, key: Key | None, roles: Sequence[Role] | None, expires: str | None = None
+) -> Trust:
     """Return the trust with a key under a name; ``roles`` None leaves a person's, and gives a new one ``push``.
 
+    ``expires`` is when the key ends counting, RFC 3339; empty: never; None leaves what a known key has.
+
     Raises:
-        UsageProblemError: the name cannot name a person.
+        UsageProblemError: the name cannot name a person, or the expiry is none, past, or of no key.
         NotFoundError: there is neither a key nor such a person.
         RefusedError: the key is another person's, or the guard's own.
     """
@@ -129,11 +134,14 @@ def added(trust: Trust, folder: Path, name: str, key: Key | None, roles: Sequenc
         raise NotFoundError(message, next_step="give a key: --ssh FILE or --gpg FILE")
     if key is not None:
         _check_owner(trust, folder, name, key)
+    if expires is not None and key is None:
+        raise UsageProblemError("there is no key that could expire", next_step="give it: --ssh FILE or --gpg FILE")
     before = known or Person(name, (Role.PUSH,), ())
     keys = before.keys
     if key is not None:
         same = next((k for k in keys if k.fingerprint == key.fingerprint), None)
-        kept = replace(key, added_at=same.added_at) if same else key
+        kept = replace(key, added_at=same.added_at, expires_at=same.expires_at) if same else key
+        kept = kept if expires is None else replace(kept, expires_at=_expiry(expires, key.added_at))
         keys = (*(k for k in keys if k != same), kept) if kept != same else keys
     chosen = before.roles if roles is None else tuple(role for role in Role if role in roles)
     after = Person(name, chosen, keys)
@@ -143,6 +151,45 @@ def added(trust: Trust, folder: Path, name: str, key: Key | None, roles: Sequenc
     fingerprint = key.fingerprint if key else None
     former = tuple(f for f in trust.former if f.key.fingerprint != fingerprint)
     return replace(trust, version=trust.version + 1, people=tuple(people), former=former)
+
+
+def _expiry(text: str, now: str) -> str:
+    if not text:
+        return ""
+    try:
+        at = parse_rfc3339(text)
+        written = rfc3339(at)
+    except (ValueError, OverflowError) as error:
+        raise UsageProblemError(str(error), next_step="write it so: 2027-01-31T00:00:00Z") from error
+    if at <= parse_rfc3339(now):
+        message = f"{text} is past; a key that has expired would count for nothing"
+        raise UsageProblemError(message, next_step="give a time to come, or trust remove takes the key away")
+    return written
+
+
+def rotated(trust: Trust, folder: Path, name: str, key: Key, old: str | None, expires: str | None = None) -> Trust:
+    """Return the trust with a person's key replaced by another in one version; the old one stays known.
+
+    ``old`` is its fingerprint; None: the only one there is. The time of it is when the new key was given.
+
+    Raises:
+        NotFoundError: there is no such person or key.
+        UsageProblemError: which of several keys is not said, or the expiry is none or past.
+        RefusedError: the new key is in use already, here or elsewhere.
+    """
+    known = trust.find(name)
+    if known is None:
+        message = f"nobody is trusted under the name {name}"
+        raise NotFoundError(message, next_step="see: stateguard trust list")
+    if old is None and len(known.keys) > 1:
+        message = f"{name} has {count(len(known.keys), 'key')}; which one goes is not said"
+        raise UsageProblemError(message, next_step=f"add: --key {known.keys[0].fingerprint}")
+    if any(k.fingerprint == key.fingerprint for k in known.keys):
+        message = f"the key {key.fingerprint} is {name}'s already"
+        raise RefusedError(message, next_step=f"stateguard trust remove {name} --key OLD takes the other one away")
+    both = added(trust, folder, name, key, None, expires)
+    after = removed(both, name, old or known.keys[0].fingerprint, key.added_at)
+    return replace(after, version=trust.version + 1)
 
 
 def _check_owner(trust: Trust, folder: Path, name: str, key: Key) -> None:

@@ -1,4 +1,4 @@
-"""Whose signatures make a decision: one of each person who has the role and is not locked; pure."""
+"""Whose signatures make a decision: one of each person who has the role, is not locked, and whose key counts; pure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Quorum:
         return len(self.counted) >= self.needed
 
 
-def quorum(trust: Trust, role: Role, keys: Sequence[str], needed: int) -> Quorum:
+def quorum(trust: Trust, role: Role, keys: Sequence[str], needed: int, now_seconds: float) -> Quorum:
     """Count the signatures made by these keys (fingerprints) over the same bytes; whether they hold is known before.
 
-    Two keys of one person are one signature.
+    Two keys of one person are one signature. A key that has expired by now, Unix time, counts no more.
 
     Raises:
         ValueError: it takes none at all.
@@ -35,18 +35,18 @@ def quorum(trust: Trust, role: Role, keys: Sequence[str], needed: int) -> Quorum
     places: dict[str, int] = {}
     for place, key in enumerate(keys):
         try:
-            person = qualified(trust, role, key)
+            person = qualified(trust, role, key, now_seconds)
         except TrustError:
             continue  # whoever does not qualify is not counted; there is nothing to be said of it here
         places.setdefault(person.name, place)
     return Quorum(tuple(places.values()), needed)
 
 
-def qualified(trust: Trust, role: Role, key: str) -> Person:
+def qualified(trust: Trust, role: Role, key: str, now_seconds: float) -> Person:
     """Return the person whose key this fingerprint names, if their signature counts for a role.
 
     Raises:
-        TrustError: it is nobody's, or that person is locked or has not the role.
+        TrustError: it is nobody's, has expired, or that person is locked or has not the role.
     """
     person = trust.owner(key)
     if person is None:
@@ -60,4 +60,8 @@ def qualified(trust: Trust, role: Role, key: str) -> Person:
         message = f"{person.name} has not the role {role}"
         roles = " ".join(f"--role {one}" for one in (*person.roles, role))
         raise TrustError(message, next_step=f"stateguard trust add {person.name} {roles}")
+    known = trust.key(key)
+    if known is not None and known.expired(now_seconds):
+        message = f"{person.name}'s key {key} expired at {known.expires_at}"
+        raise TrustError(message, next_step=f"stateguard trust rotate {person.name} --ssh NEW.pub --key {key}")
     return person

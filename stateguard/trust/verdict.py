@@ -33,7 +33,7 @@ class Standing(StrEnum):
 class Verdict:
     """Whose signature it is. ``name`` and ``roles`` are a known person's; ``detail`` says why it is unknown or bad.
 
-    A locked person is known and has no roles; ``detail`` is since when and why.
+    A locked person is known and has no roles; likewise one whose key has expired. ``detail`` says so, and since when.
     """
 
     standing: Standing
@@ -46,7 +46,7 @@ class Verdict:
     def words(self) -> str:
         """The verdict as it stands in a sentence, such as ``signed by alice``."""
         if self.standing is Standing.KNOWN:
-            return f"signed by {self.name}" + (f", who is {self.detail}" if self.detail else "")
+            return f"signed by {self.name}" + (f", {self.detail}" if self.detail else "")
         if self.standing is Standing.UNSIGNED:
             return "unsigned"
         return self.detail
@@ -61,9 +61,10 @@ class Proof:
 
 
 def judge(
-    content: bytes, text: str | None, trust: Trust, gpg: GpgVerify, namespace: str = ssh.GIT_NAMESPACE
-) -> Verdict:
-    """Return whose signature an armored one over these bytes is; None is none.
+    content: bytes, text: str | None, trust: Trust, gpg: GpgVerify, *, now_seconds: float,
+    namespace: str = ssh.GIT_NAMESPACE,
+) -> Verdict:  # fmt: skip
+    """Return whose signature an armored one over these bytes is, judged now (Unix time); None is none.
 
     Raises:
         StorageError: gpg could not be given what it needs.
@@ -71,10 +72,10 @@ def judge(
     if text is None:
         return Verdict(Standing.UNSIGNED)
     if text.lstrip().startswith(f"-----BEGIN {PGP_SIGNATURE}-----"):
-        return _of_gpg(content, text, trust, gpg)
+        return _of_gpg(content, text, trust, gpg, now_seconds)
     if text.lstrip().startswith(_X509):
         return Verdict(Standing.UNKNOWN, detail="signed with X.509, which is not checked")
-    return _of_ssh(content, text, trust, namespace)
+    return _of_ssh(content, text, trust, namespace, now_seconds)
 
 
 def prove(content: bytes, text: str | None, fingerprint: str, trust: Trust, gpg: GpgVerify) -> Proof:
@@ -105,7 +106,7 @@ def prove(content: bytes, text: str | None, fingerprint: str, trust: Trust, gpg:
     return Proof((), (*warnings, *([sighting.detail] if sighting.detail else [])))
 
 
-def _of_ssh(content: bytes, text: str, trust: Trust, namespace: str) -> Verdict:
+def _of_ssh(content: bytes, text: str, trust: Trust, namespace: str, now_seconds: float) -> Verdict:
     try:
         found = ssh.parse_signature(text)
     except TrustError as error:
@@ -119,17 +120,17 @@ def _of_ssh(content: bytes, text: str, trust: Trust, namespace: str) -> Verdict:
         ssh.check(content, found, key, namespace)
     except TrustError as error:
         return _bad(error.message, found.fingerprint)
-    return _known(trust, key.fingerprint)
+    return _known(trust, key.fingerprint, now_seconds)
 
 
-def _of_gpg(content: bytes, text: str, trust: Trust, gpg: GpgVerify) -> Verdict:
+def _of_gpg(content: bytes, text: str, trust: Trust, gpg: GpgVerify, now_seconds: float) -> Verdict:
     keys = [k.public for k in trust.current_keys() if k.kind == GPG and k.public]
     try:
         sighting = gpg(keys, content, text)
     except GpgMissingError as error:
         return Verdict(Standing.UNKNOWN, detail=f"signed with GPG, which cannot be checked ({error.message})")
     if sighting.finding is Finding.GOOD:
-        return _known(trust, sighting.primary)
+        return _known(trust, sighting.primary, now_seconds)
     if sighting.finding is Finding.UNKNOWN_KEY:  # what it claims is not proven: it may well name a key that counts
         return Verdict(Standing.UNKNOWN, fingerprint=sighting.key, detail=f"signed by an unknown key ({sighting.key})")
     owner = trust.owner(sighting.primary)
@@ -137,11 +138,14 @@ def _of_gpg(content: bytes, text: str, trust: Trust, gpg: GpgVerify) -> Verdict:
     return _bad(f"{sighting.detail}{whose}", sighting.primary)
 
 
-def _known(trust: Trust, fingerprint: str) -> Verdict:
+def _known(trust: Trust, fingerprint: str, now_seconds: float) -> Verdict:
     owner = trust.owner(fingerprint)
     lock = trust.lock_of(owner.name) if owner else None
     if owner is not None and lock is not None:
-        return Verdict(Standing.KNOWN, owner.name, fingerprint, lock.words)
+        return Verdict(Standing.KNOWN, owner.name, fingerprint, f"who is {lock.words}")
+    key = trust.key(fingerprint)
+    if owner is not None and key is not None and key.expired(now_seconds):
+        return Verdict(Standing.KNOWN, owner.name, fingerprint, f"whose key {fingerprint} expired at {key.expires_at}")
     if owner is not None:
         return Verdict(Standing.KNOWN, owner.name, fingerprint, roles=owner.roles)
     was = trust.former_owner(fingerprint)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from driving import Document, Driver, git, past_hooks, sh
 from stateguard.errors import StorageError
 from stateguard.guard.doctor import examine as table
 from stateguard.guard.doctor.finding import subject_of
+from stateguard.host.clock import now_text
 from stateguard.host.home import Home
+from stateguard.model.moment import rfc3339
+from stateguard.model.trust import Role, Trust
+from stateguard.trust.people import added, removed, save, ssh_key, with_threshold
+from stateguard.trust.ssh import SigningKey
 
 Damage = Callable[[Driver], object]
 
@@ -169,6 +175,25 @@ def test_a_mended_environment_takes_pushes_again(copied: Driver) -> None:
     copied.must("doctor", "--fix")
     done = copied.push()
     assert done.returncode == 0, done.stderr
+
+
+def test_keys_that_will_not_count_for_long_are_told(copied: Driver) -> None:
+    folder = copied.home / "trust"
+    trust = Trust()
+    for name, expires in (("ann", rfc3339(time.time() + 86400)), ("bob", rfc3339(time.time() + 40 * 86400))):
+        key = ssh_key(SigningKey.generate().public.line, now_text())
+        trust = added(trust, folder, name, key, [Role.BASELINE], expires)
+    save(folder, with_threshold(trust, Role.BASELINE, 2))
+    (found,) = [f for f in findings(copied) if f["check"] == "trust"]
+    assert found["level"] == "warning"
+    assert found["message"].startswith("ann's key ")
+    assert found["mend"].startswith("stateguard trust rotate ann --ssh NEW.pub")
+    save(folder, removed(with_threshold(trust, Role.BASELINE, 2), "bob", None, now_text()))
+    said = [f["message"] for f in findings(copied) if f["check"] == "trust"]
+    assert said[1:] == ["1 person can sign as baseline, and it takes 2"]
+    (folder / "trust.yaml").write_text("people: 3\n")
+    (found,) = [f for f in findings(copied, healthy=False) if f["check"] == "trust"]
+    assert found["level"] == "problem"
 
 
 def test_an_interrupted_operation_is_told(copied: Driver) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from driving import Driver, git, sh
+from helpers import eventually
 from stateguard.errors import StateguardError
 from stateguard.guard.client import stream
+from stateguard.model.moment import rfc3339
 from stateguard.trust.ssh import SigningKey
 from tiny import ALPHA, GOOD
 
@@ -116,6 +119,41 @@ def test_two_persons_approve_what_takes_two(tiny: Driver, tmp_path: Path) -> Non
         ask(tiny, "trust-threshold", role="baseline", persons=1)
     tiny.refused("trust", "threshold", "baseline", "9", status=1)
     tiny.refused("trust", "threshold", "push", "1", status=2)
+
+
+def test_a_key_counts_until_it_expires_and_may_be_replaced(tiny: Driver, signing: list[str]) -> None:
+    """Its time is a moment from now, so that nothing has to be dated back."""
+    soon = rfc3339(time.time() + 1.5)
+    document = tiny.ask("trust", "add", "bob", "--ssh", OTHER.public.line, "--expires", soon, "--role", "push",
+                        "--role", "baseline")  # fmt: skip
+    (first,) = document["expiring"]
+    assert (first["name"], first["expires_at"]) == ("bob", soon)
+    eventually(lambda: ask(tiny, "trust-list")["expiring"][0]["expired"], 10)
+    assert f"bob's key {OTHER.public.fingerprint} expired at {soon}" in tiny.must("trust", "list")
+    with pytest.raises(StateguardError, match=r"bob's key .* expired at"):
+        ask(tiny, "baseline-prepare", key=OTHER.public.fingerprint)
+    settings = tiny.home / "guard.yaml"
+    text = settings.read_text()
+    try:
+        settings.write_text(text.replace("require_signed_commits: none", "require_signed_commits: head"))
+        commit(tiny, "expired", *signing)
+        done = tiny.push()
+        assert done.returncode == 1
+        assert f"signed by bob, whose key {OTHER.public.fingerprint} expired at {soon}; this guard takes" in done.stderr
+    finally:
+        settings.write_text(text)
+    new, version = SigningKey.generate().public, ask(tiny, "trust-list")["version"]
+    tiny.refused("trust", "rotate", "bob", status=2)
+    tiny.refused("trust", "rotate", "bob", "--ssh", KEY.public.line, status=1)
+    tiny.refused("trust", "rotate", "eve", "--ssh", new.line, status=15)
+    document = tiny.ask("trust", "rotate", "bob", "--ssh", new.line, "--expires", "never")
+    assert (document["version"], document["expiring"]) == (version + 1, [])
+    (bob,) = [p for p in document["people"] if p["name"] == "bob"]
+    assert [(k["fingerprint"], k["expires_at"]) for k in bob["keys"]] == [(new.fingerprint, None)]
+    assert document["former"][-1]["fingerprint"] == OTHER.public.fingerprint
+    entry = tiny.ask("audit", "log")["entries"][0]["body"]
+    assert (entry["action"], entry["key"], entry["former"]) == ("rotate", new.fingerprint, OTHER.public.fingerprint)
+    ask(tiny, "trust-remove", person="bob")
 
 
 def test_odd_requests_to_trust_somebody(tiny: Driver) -> None:

@@ -16,7 +16,7 @@ from stateguard.errors import NotFoundError, RefusedError, StaleBaselineError, T
 from stateguard.mirror.plan import Kind, goes_out, kind_of
 from stateguard.model.baseline import Baseline, Grade
 from stateguard.model.identity import BASELINE_TAGS, COSIGNED
-from stateguard.model.trust import Role
+from stateguard.model.trust import Role, Trust
 from stateguard.record.approval import Pending
 from stateguard.record.baseline import Draft
 from stateguard.state.repository import Repository
@@ -39,6 +39,15 @@ def two(books: Books) -> Books:
         books.people.change(before, after, "guard", {})
     threshold(books, 2)
     return books
+
+
+def expired(trust: Trust, name: str) -> Trust:
+    """Return the trust as it is when the keys of a person have expired."""
+    people = [
+        replace(p, keys=tuple(replace(k, expires_at=NOW) for k in p.keys)) if p.name == name else p
+        for p in trust.people
+    ]
+    return replace(trust, version=trust.version + 1, people=tuple(people))
 
 
 def threshold(books: Books, persons: int) -> None:
@@ -103,7 +112,7 @@ class TestPending:
                 approvals(two).submit(offered, text, "person:x")
         assert two.baselines.highest() == 0
 
-    @pytest.mark.parametrize("how", ["removed", "locked", "role"])
+    @pytest.mark.parametrize("how", ["removed", "locked", "role", "expired"])
     def test_whoever_lost_their_right_meanwhile_counts_no_more(self, two: Books, how: str) -> None:
         draft = prepared(two)
         sign(two, draft, PEOPLE["ann"])
@@ -112,6 +121,7 @@ class TestPending:
             "removed": removed(before, "ann", None, NOW),
             "locked": locked(before, "ann", "", NOW),
             "role": added(before, two.root / "trust", "ann", None, [Role.PUSH]),
+            "expired": expired(before, "ann"),
         }[how]
         two.people.change(before, after, "guard", {})
         assert approvals(two).pending(live(two)) is None
@@ -247,6 +257,15 @@ class TestCountedAgain:
         assert (found.usable, len(found.warnings)) == (True, 2)
         threshold(two, 1)
         assert two.baselines.get(1).usable
+
+    def test_keys_that_expire_later_change_nothing(self, two: Books) -> None:
+        both(two)
+        before = two.people.trust()
+        two.people.change(before, expired(before, "ann"), "guard", {})
+        found = two.baselines.get(1)
+        assert (found.usable, found.warnings) == (True, ())
+        with pytest.raises(TrustError, match=r"ann's key .* expired at"):
+            sign(two, prepared(two, b"two"), PEOPLE["ann"])
 
     def test_a_statement_that_takes_fewer_is_not_what_was_signed(self, two: Books) -> None:
         """Whoever has one key cannot say that one was enough."""

@@ -98,6 +98,116 @@ class TestAdd:
             assert people.added(Trust(), folder, name, ANN, None).find(name)
 
 
+class TestExpiry:
+    SOON, LATE = "2026-08-01T10:00:00.000Z", "2027-07-01T10:00:00.000Z"
+
+    def test_it_is_written_read_and_taken_away(self, folder: Path) -> None:
+        one = people.added(Trust(), folder, "ann", ANN, [Role.BASELINE], self.SOON)
+        assert [k.expires_at for k in one.current_keys()] == [self.SOON]
+        people.save(folder, one)
+        assert f'expires_at: "{self.SOON}"' in (folder / "trust.yaml").read_text()
+        assert people.load(folder) == one
+        assert people.added(one, folder, "ann", ANN, None) is one, "the same key again keeps it"
+        later = people.added(one, folder, "ann", ANN, None, "2027-07-01T12:00:00+02:00")
+        assert [k.expires_at for k in later.current_keys()] == [self.LATE]
+        never = people.added(later, folder, "ann", ANN, None, "")
+        people.save(folder, never)
+        assert "expires_at" not in (folder / "trust.yaml").read_text()
+        assert people.load(folder) == never
+
+    @pytest.mark.parametrize(
+        "expires", [AT, "2026-06-30T00:00:00Z", "tomorrow", "2027-02-30T00:00:00Z", "9999-12-31T23:59:59-12:00"]
+    )
+    def test_times_that_cannot_be(self, folder: Path, expires: str) -> None:
+        with pytest.raises(UsageProblemError):
+            people.added(Trust(), folder, "ann", ANN, None, expires)
+
+    def test_there_must_be_a_key(self, folder: Path) -> None:
+        with pytest.raises(UsageProblemError, match="no key that could expire"):
+            people.added(with_ann(folder), folder, "ann", None, None, self.SOON)
+
+    def test_a_document_with_another_time_is_refused(self, folder: Path) -> None:
+        people.save(folder, people.added(Trust(), folder, "ann", ANN, None, self.SOON))
+        path = folder / "trust.yaml"
+        path.write_text(path.read_text().replace(self.SOON, "never"))
+        with pytest.raises(InvalidDocument):
+            people.load(folder)
+
+
+class TestRotate:
+    def test_one_version_and_the_old_key_is_known(self, folder: Path) -> None:
+        before = with_ann(folder)
+        new = Key(BOB.kind, BOB.fingerprint, BOB.public, LATER)
+        after = people.rotated(before, folder, "ann", new, None, "2027-07-01T10:00:00Z")
+        assert after.version == before.version + 1
+        (person,) = after.people
+        assert (person.roles, [k.fingerprint for k in person.keys]) == ((Role.BASELINE,), [BOB.fingerprint])
+        assert person.keys[0].expires_at == "2027-07-01T10:00:00.000Z"
+        (former,) = after.former
+        assert (former.key, former.name, former.removed_at) == (ANN, "ann", LATER)
+        people.save(folder, after)
+        assert people.load(folder) == after
+
+    def test_which_of_several_goes_is_said(self, folder: Path) -> None:
+        both = people.added(with_ann(folder), folder, "ann", BOB, None)
+        with pytest.raises(UsageProblemError, match="2 keys; which one goes") as refused:
+            people.rotated(both, folder, "ann", KEYS[2], None)
+        assert ANN.fingerprint in refused.value.next_step
+        after = people.rotated(both, folder, "ann", KEYS[2], ANN.fingerprint)
+        assert list(after.current_keys()) == [BOB, KEYS[2]]
+
+    def test_back_and_forth(self, folder: Path) -> None:
+        once = people.rotated(with_ann(folder), folder, "ann", BOB, None)
+        twice = people.rotated(once, folder, "ann", ANN, None)
+        assert (list(twice.current_keys()), [f.key for f in twice.former], twice.version) == ([ANN], [BOB], 3)
+
+    def test_what_cannot_be(self, folder: Path) -> None:
+        ann = with_ann(folder)
+        two = people.added(ann, folder, "bob", BOB, None)
+        for trust, name, key, old, error in (
+            (ann, "bob", BOB, None, NotFoundError),
+            (ann, "ann", BOB, "SHA256:other", NotFoundError),
+            (ann, "ann", ANN, None, RefusedError),
+            (two, "ann", BOB, None, RefusedError),
+            (ann, "ann", people.ssh_key(load_pinned(folder).line, AT), None, RefusedError),
+        ):
+            with pytest.raises(error):
+                people.rotated(trust, folder, name, key, old)
+
+
+class TestThreshold:
+    def test_it_is_written_only_above_one(self, folder: Path) -> None:
+        two = people.added(with_ann(folder), folder, "bob", BOB, [Role.BASELINE])
+        people.save(folder, two)
+        plain = (folder / "trust.yaml").read_text()
+        assert "thresholds" not in plain
+        both = people.with_threshold(two, Role.BASELINE, 2)
+        assert both.version == two.version + 1
+        people.save(folder, both)
+        assert (folder / "trust.yaml").read_text().endswith("thresholds:\n  baseline: 2\n")
+        assert people.load(folder) == both
+        assert people.with_threshold(both, Role.BASELINE, 2) is both
+        one = people.with_threshold(both, Role.BASELINE, 1)
+        people.save(folder, one)
+        assert (folder / "trust.yaml").read_text() == plain.replace("version: 2", f"version: {one.version}")
+
+    def test_more_than_could_sign_is_refused(self, folder: Path) -> None:
+        with pytest.raises(RefusedError, match="1 person with the role baseline cannot make 2"):
+            people.with_threshold(with_ann(folder), Role.BASELINE, 2)
+        assert people.with_threshold(Trust(), Role.BASELINE, 1) == Trust()
+        for role, persons in ((Role.BASELINE, 0), (Role.BASELINE, -1), (Role.PUSH, 1), (Role.APPROVE, 1)):
+            with pytest.raises(UsageProblemError):
+                people.with_threshold(with_ann(folder), role, persons)
+
+    @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "[]"])
+    def test_others_do_not_hold(self, folder: Path, text: str) -> None:
+        people.save(folder, with_ann(folder))
+        with (folder / "trust.yaml").open("a") as file:
+            file.write(f"thresholds:\n  baseline: {text}\n")
+        with pytest.raises(InvalidDocument):
+            people.load(folder)
+
+
 class TestRemove:
     def test_one_key_of_two(self, folder: Path) -> None:
         both = people.added(with_ann(folder), folder, "ann", BOB, None)

@@ -6,27 +6,30 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stateguard.errors import TrustError
+from stateguard.model.moment import parse_rfc3339
 from stateguard.model.trust import Key, Lock, Person, Role, Trust
 from stateguard.trust.roles import qualified, quorum
 
 AT = "2026-07-01T10:00:00.000Z"
+NOW, PAST, FUTURE = parse_rfc3339(AT), AT, "2026-07-01T10:00:00.001Z"
+"""A key has expired when its time has come."""
 NAMES = ("ann", "bob", "cyd", "dan")
 KEYS = [f"key{n}" for n in range(8)]
 """Two of each person; the last two may be anybody's, or nobody's."""
 
 
-def key(name: str) -> Key:
-    return Key("ssh-ed25519", name, f"line of {name}", AT)
+def key(name: str, expires: str = "") -> Key:
+    return Key("ssh-ed25519", name, f"line of {name}", AT, expires)
 
 
 @st.composite
 def trusts(draw: st.DrawFn) -> Trust:
-    """Return a document: who has which keys and roles, and who is locked."""
+    """Return a document: who has which keys and roles, which expired, and who is locked."""
     owners: dict[str, list[Key]] = {}
     for one in KEYS:
         owner = draw(st.sampled_from([*NAMES, ""]))
         if owner:
-            owners.setdefault(owner, []).append(key(one))
+            owners.setdefault(owner, []).append(key(one, draw(st.sampled_from(["", PAST, FUTURE]))))
     people = [
         Person(name, tuple(draw(st.sets(st.sampled_from(list(Role))))), tuple(keys)) for name, keys in owners.items()
     ]
@@ -41,16 +44,14 @@ numbers = st.integers(1, 5)
 
 def persons(trust: Trust, role: Role, given_keys: list[str]) -> set[str]:
     """Count in another way: who of the document qualifies and has a key among these."""
-    return {
-        p.name
-        for p in trust.people
-        if role in p.roles and trust.lock_of(p.name) is None and {k.fingerprint for k in p.keys} & set(given_keys)
-    }
+    locked = {lock.name for lock in trust.locked}
+    able = [p for p in trust.people if role in p.roles and p.name not in locked]
+    return {p.name for p in able for k in p.keys if k.fingerprint in given_keys and k.expires_at != PAST}
 
 
 @given(trusts(), roles, keys, numbers)
 def test_never_reached_by_fewer_persons_than_it_takes(trust: Trust, role: Role, signed: list[str], k: int) -> None:
-    found = quorum(trust, role, signed, k)
+    found = quorum(trust, role, signed, k, NOW)
     able = persons(trust, role, signed)
     assert found.reached == (len(able) >= k)
     owners = [trust.owner(signed[place]) for place in found.counted]
@@ -62,7 +63,7 @@ def test_never_reached_by_fewer_persons_than_it_takes(trust: Trust, role: Role, 
 def test_another_signature_never_takes_one_away(
     trust: Trust, role: Role, signed: list[str], more: list[str], k: int
 ) -> None:
-    before, after = quorum(trust, role, signed, k), quorum(trust, role, signed + more, k)
+    before, after = quorum(trust, role, signed, k, NOW), quorum(trust, role, signed + more, k, NOW)
     assert after.counted[: len(before.counted)] == before.counted
     assert after.reached or not before.reached
 
@@ -71,26 +72,26 @@ def test_another_signature_never_takes_one_away(
 def test_the_order_does_not_matter(trust: Trust, role: Role, signed: list[str], k: int, dice: object) -> None:
     mixed = list(signed)
     dice.shuffle(mixed)  # type: ignore[attr-defined]
-    assert len(quorum(trust, role, mixed, k).counted) == len(quorum(trust, role, signed, k).counted)
+    assert len(quorum(trust, role, mixed, k, NOW).counted) == len(quorum(trust, role, signed, k, NOW).counted)
 
 
 @given(trusts(), roles, keys, numbers)
 def test_more_persons_needed_is_never_easier(trust: Trust, role: Role, signed: list[str], k: int) -> None:
-    assert quorum(trust, role, signed, k).reached or not quorum(trust, role, signed, k + 1).reached
+    assert quorum(trust, role, signed, k, NOW).reached or not quorum(trust, role, signed, k + 1, NOW).reached
 
 
 def test_nothing_is_decided_by_nobody() -> None:
     for needed in (0, -1):
         with pytest.raises(ValueError, match="somebody"):
-            quorum(Trust(), Role.BASELINE, [], needed)
+            quorum(Trust(), Role.BASELINE, [], needed, NOW)
 
 
 def test_two_keys_of_one_person_are_one_signature() -> None:
     trust = Trust(
         1, (Person("ann", (Role.BASELINE,), (key("a"), key("b"))), Person("bob", (Role.BASELINE,), (key("c"),)))
     )
-    assert not quorum(trust, Role.BASELINE, ["a", "b", "a"], 2).reached
-    assert quorum(trust, Role.BASELINE, ["a", "b", "c"], 2).counted == (0, 2)
+    assert not quorum(trust, Role.BASELINE, ["a", "b", "a"], 2, NOW).reached
+    assert quorum(trust, Role.BASELINE, ["a", "b", "c"], 2, NOW).counted == (0, 2)
 
 
 def test_whoever_does_not_qualify_is_told_why() -> None:
@@ -102,6 +103,17 @@ def test_whoever_does_not_qualify_is_told_why() -> None:
         ("c", "trusted as nobody's", "trust add NAME"),
     ):
         with pytest.raises(TrustError, match=says) as refused:
-            qualified(trust, Role.BASELINE, one)
+            qualified(trust, Role.BASELINE, one, NOW)
         assert hint in refused.value.next_step
-    assert qualified(trust, Role.PUSH, "a").name == "ann"
+    assert qualified(trust, Role.PUSH, "a", NOW).name == "ann"
+
+
+def test_a_key_counts_until_its_time_has_come() -> None:
+    trust = Trust(1, (Person("ann", (Role.BASELINE,), (key("a", PAST), key("b", FUTURE))),))
+    with pytest.raises(TrustError, match=f"ann's key a expired at {PAST}") as refused:
+        qualified(trust, Role.BASELINE, "a", NOW)
+    assert refused.value.next_step == "stateguard trust rotate ann --ssh NEW.pub --key a"
+    assert qualified(trust, Role.BASELINE, "b", NOW).name == "ann"
+    assert qualified(trust, Role.BASELINE, "a", NOW - 1).name == "ann"
+    assert [k.fingerprint for _, k in trust.expiring(NOW)] == ["a"]
+    assert [k.fingerprint for _, k in trust.expiring(NOW + 1)] == ["a", "b"]

@@ -5,21 +5,24 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gpghome import GpgHome, gpg_home
 from stateguard.errors import TrustError
+from stateguard.model.moment import parse_rfc3339
 from stateguard.model.trust import Key, Person, Role, Trust
 from stateguard.trust import gpg, people
 from stateguard.trust.armor import PGP_SIGNATURE, SSH_SIGNATURE, armored
 from stateguard.trust.gpgstatus import Sighting
 from stateguard.trust.public import string
 from stateguard.trust.ssh import SigningKey
-from stateguard.trust.verdict import GpgVerify, Proof, Standing, judge, prove
+from stateguard.trust.verdict import GpgVerify, Proof, Standing, judge as judge_at, prove
 
 AT = "2026-07-01T10:00:00.000Z"
+judge = partial(judge_at, now_seconds=parse_rfc3339(AT))
 CONTENT = b"tree 1\n\nmessage\n"
 ANN, STRANGER = SigningKey.generate(), SigningKey.generate()
 
@@ -78,6 +81,21 @@ class TestJudge:
         found = judge(CONTENT, person.sign(bob.fingerprint, CONTENT), after, verify)
         assert (found.words, found.roles) == (f"signed by bob, who is locked since {AT}", ())
         assert judge(CONTENT, ANN.sign(CONTENT), people.unlocked(after, "ann"), missing).roles == tuple(Role)
+
+    def test_a_key_that_has_expired(self, trust: Trust, verify: GpgVerify, person: GpgHome, bob: Key) -> None:
+        ended = tuple(
+            replace(p, roles=tuple(Role), keys=tuple(replace(k, expires_at=AT) for k in p.keys)) for p in trust.people
+        )
+        after = replace(trust, people=ended)
+        for text, name, check in (
+            (ANN.sign(CONTENT), "ann", missing), (person.sign(bob.fingerprint, CONTENT), "bob", verify)
+        ):  # fmt: skip
+            found = judge(CONTENT, text, after, check)
+            assert (found.standing, found.name, found.roles) == (Standing.KNOWN, name, ())
+            assert found.words == f"signed by {name}, whose key {found.fingerprint} expired at {AT}"
+            before = judge_at(CONTENT, text, after, check, now_seconds=parse_rfc3339(AT) - 1)
+            assert before.roles == tuple(Role)
+            assert prove(CONTENT, text, found.fingerprint, after, check) == Proof(), "what was accepted stays so"
 
     def test_a_key_that_was_removed(self, trust: Trust) -> None:
         after = people.removed(trust, "ann", None, AT)

@@ -10,11 +10,11 @@ from stateguard.admission.secrets.scan import blanked
 from stateguard.errors import RefusedError, UsageProblemError
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, actor
-from stateguard.host.clock import now_text
+from stateguard.host.clock import now_text, wall_seconds
 from stateguard.model.identity import person
-from stateguard.model.trust import Key, Role, Trust
+from stateguard.model.trust import EXPIRY_WARNING_SECONDS, Key, Role, Trust
 from stateguard.trust.keys import PRINCIPAL, load_pinned
-from stateguard.trust.people import added, gpg_key, locked, removed, ssh_key, unlocked, with_threshold
+from stateguard.trust.people import added, gpg_key, locked, removed, rotated, ssh_key, unlocked, with_threshold
 
 
 def _trust_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -24,14 +24,30 @@ def _trust_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str,
 def _trust_add(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
     guard, name = desk.guard, str(parameters["person"])
     roles = _roles(parameters.get("roles"))
-    key = offered_key(parameters)
+    key, expires = offered_key(parameters), _expires(parameters)
     before = guard.people.trust()
-    after = added(before, guard.home.trust, name, key, roles)
+    after = added(before, guard.home.trust, name, key, roles, expires)
     known = after.find(name)
     body = {"action": "add", "name": name, "key": key.fingerprint if key else None,
             "roles": [str(r) for r in known.roles] if known else []}  # fmt: skip
+    body |= {} if expires is None else {"expires_at": expires}
     guard.people.change(before, after, actor(parameters), body)
     say("nothing to change" if after == before else f"trust version {after.version}")
+    return _document(desk, after)
+
+
+def _trust_rotate(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    guard, name, old, expires = desk.guard, str(parameters["person"]), parameters.get("key"), _expires(parameters)
+    key = offered_key(parameters)
+    if key is None:
+        raise UsageProblemError("there is no new key", next_step="give it: --ssh FILE or --gpg FILE")
+    before = guard.people.trust()
+    after = rotated(before, guard.home.trust, name, key, None if old is None else str(old), expires)
+    gone = next(f.key.fingerprint for f in reversed(after.former))
+    body = {"action": "rotate", "name": name, "key": key.fingerprint, "former": gone}
+    body |= {} if expires is None else {"expires_at": expires}
+    guard.people.change(before, after, actor(parameters), body)
+    say(f"trust version {after.version}")
     return _document(desk, after)
 
 
@@ -103,6 +119,12 @@ def offered_key(parameters: dict[str, Any]) -> Key | None:
     return gpg_key(content, now_text())
 
 
+def _expires(parameters: dict[str, Any]) -> str | None:
+    """Return when the key that a request carries expires; empty: ``never``; None: it does not say."""
+    given = parameters.get("expires")
+    return None if given is None else "" if given == "never" else str(given)
+
+
 def _roles(given: object) -> list[Role] | None:
     if given is None:
         return None
@@ -119,6 +141,7 @@ def _role(given: object) -> Role:
 
 
 def _document(desk: Desk, trust: Trust) -> dict[str, Any]:
+    now = wall_seconds()
     pinned = load_pinned(desk.guard.home.trust)
     return {
         "version": trust.version,
@@ -128,18 +151,28 @@ def _document(desk: Desk, trust: Trust) -> dict[str, Any]:
             for p in trust.people
         ],
         "thresholds": asdict(trust.thresholds),
+        "expiring": [
+            {"name": p.name, "fingerprint": k.fingerprint, "expires_at": k.expires_at, "expired": k.expired(now)}
+            for p, k in trust.expiring(now + EXPIRY_WARNING_SECONDS)
+        ],
         "locked": [{"name": x.name, "reason": x.reason, "since": x.locked_at} for x in trust.locked],
         "former": [{"name": f.name, **_key(f.key), "removed_at": f.removed_at} for f in trust.former],
     }
 
 
 def _key(key: Key) -> dict[str, Any]:
-    return {"kind": key.kind, "fingerprint": key.fingerprint, "added_at": key.added_at}
+    return {
+        "kind": key.kind,
+        "fingerprint": key.fingerprint,
+        "added_at": key.added_at,
+        "expires_at": key.expires_at or None,
+    }
 
 
 COMMANDS: dict[str, Command] = {
     "trust-list": Command(_trust_list),
     "trust-add": Command(_trust_add, writes=True),
+    "trust-rotate": Command(_trust_rotate, writes=True),
     "trust-remove": Command(_trust_remove, writes=True),
     "trust-lock": Command(_trust_lock, writes=True),
     "trust-unlock": Command(_trust_unlock, writes=True),

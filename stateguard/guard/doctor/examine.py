@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from stateguard.guard.doctor import hooks, machine, places, records, running, space, testing, tools
+from stateguard.guard.doctor import hooks, machine, places, records, running, space, testing, tools, trust
 from stateguard.guard.doctor.finding import Finding, Level, Subject, problem, warning
 
 Check = Callable[[Subject], Iterable[Finding]]
@@ -22,6 +22,7 @@ CHECKS: dict[str, Check] = {
     "watches": machine.watches,
     "open-files": machine.open_files,
     "keys": records.keys,
+    "trust": trust.trust,
     "database": records.database,
     "refs": records.refs,
     "spool": records.spool,
