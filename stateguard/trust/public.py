@@ -1,4 +1,8 @@
-"""People's and the guard's SSH public keys: which kinds count, how they are named, and one signature checked."""
+"""People's and the guard's SSH public keys: which kinds count, how they are named, and one signature checked.
+
+Keys in hardware (FIDO, ``sk-…``) are as PROTOCOL.u2f of OpenSSH has them: the device signs a digest of what is to be
+signed together with the application it is for, flags, and a counter.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +32,18 @@ _ECDSA: dict[str, hashes.HashAlgorithm] = {
     "ecdsa-sha2-nistp521": hashes.SHA512(),
 }
 _RSA: dict[str, hashes.HashAlgorithm] = {"rsa-sha2-256": hashes.SHA256(), "rsa-sha2-512": hashes.SHA512()}
-KINDS = ("ssh-ed25519", *_ECDSA, "ssh-rsa")
-"""The kinds of key that count. Keys in hardware (``sk-…``) and certificates are not checked yet."""
+_SK_ED25519, _SK_ECDSA = "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"
+_WITHIN = {_SK_ED25519: "ssh-ed25519", _SK_ECDSA: "ecdsa-sha2-nistp256"}
+"""The kinds of key in hardware, and the kind that each would be without it."""
+_APPLICATION = b"ssh:"
+"""How the application of each key begins that ssh-keygen makes; others are of web sites."""
+_PRESENT = 0x01
+"""The flag of a device that somebody has touched for this signature."""
+ASSERTION_BYTES = 5
+"""What stands behind a signature of a key in hardware: a byte of flags, four of a counter."""
+
+KINDS = ("ssh-ed25519", *_ECDSA, "ssh-rsa", *_WITHIN)
+"""The kinds of key that count. Certificates do not."""
 
 _Key = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
 
@@ -55,17 +69,24 @@ class PublicKey:
         """The key's name, as ssh-keygen -l prints it."""
         return fingerprint_of(self.blob)
 
-    def check(self, algorithm: str, signature: bytes, content: bytes) -> None:
+    def check(self, algorithm: str, signature: bytes, content: bytes, assertion: bytes = b"") -> None:
         """Check that this key made a signature over these bytes; ``signature`` is as SSH's wire form has it.
 
+        ``assertion`` is what a key in hardware says beside it: five bytes, flags and a counter.
+
         Raises:
-            TrustError: it did not, or the algorithm is none that counts for this key.
+            TrustError: it did not, nobody touched the device, or the algorithm is none that counts for this key.
         """
         key = _loaded(self.blob)
+        if self.kind in _WITHIN:
+            if algorithm != self.kind:
+                message = f"a signature by {algorithm} with a key of kind {self.kind} does not count"
+                raise TrustError(message)
+            algorithm, content = _WITHIN[algorithm], _asserted(self.blob, assertion, content)
         try:
             if isinstance(key, Ed25519PublicKey) and algorithm == "ssh-ed25519":
                 key.verify(signature, content)
-            elif isinstance(key, EllipticCurvePublicKey) and algorithm == self.kind:
+            elif isinstance(key, EllipticCurvePublicKey) and algorithm == _WITHIN.get(self.kind, self.kind):
                 key.verify(_two_numbers(signature), content, ECDSA(_ECDSA[algorithm]))
             elif isinstance(key, RSAPublicKey) and algorithm in _RSA:
                 padded = signature.rjust((key.key_size + 7) // 8, b"\0")  # OpenSSH takes one without leading zeros
@@ -142,6 +163,8 @@ def _loaded(blob: bytes) -> _Key:
     if kind not in KINDS:
         message = f"a key of kind {kind[:60] or 'unknown'} does not count; use ed25519, ECDSA or RSA"
         raise TrustError(message)
+    if kind in _WITHIN:
+        return _loaded(_without_device(blob)[0])
     line = f"{kind} {base64.b64encode(blob).decode()}".encode()
     try:
         key = serialization.load_ssh_public_key(line)
@@ -155,6 +178,41 @@ def _loaded(blob: bytes) -> _Key:
         message = f"an RSA key of {key.key_size} bits does not count; {MIN_RSA_BITS} to {MAX_RSA_BITS} bits do"
         raise TrustError(message, next_step="make a better key: ssh-keygen -t ed25519")
     return key
+
+
+def _without_device(blob: bytes) -> tuple[bytes, bytes]:
+    """Return the key that a device holds, as it would be without one, and the application that it signs for.
+
+    Raises:
+        TrustError: it is no such key, or for another application than SSH.
+    """
+    try:
+        kind, rest = take(blob)
+        plain = string(_WITHIN[kind.decode("ascii")].encode())
+        for _ in range(2 if kind == _SK_ECDSA.encode() else 1):  # the name of the curve, the point; or the key alone
+            part, rest = take(rest)
+            plain += string(part)
+        application, rest = take(rest)
+    except (ValueError, struct.error) as error:
+        message = f"no SSH public key: {error}"
+        raise TrustError(message) from error
+    if rest or not application.startswith(_APPLICATION):
+        raise TrustError("no SSH public key: what it says of its application is not what ssh-keygen writes")
+    return plain, application
+
+
+def _asserted(blob: bytes, assertion: bytes, content: bytes) -> bytes:
+    """Return what a device signs for bytes that it was given: never these alone.
+
+    Raises:
+        TrustError: it does not say that somebody touched it.
+    """
+    if len(assertion) != ASSERTION_BYTES:
+        raise TrustError("the signature is malformed: a device says its flags and its counter")
+    if not assertion[0] & _PRESENT:
+        raise TrustError("nobody touched the device for this signature")
+    application = hashlib.sha256(_without_device(blob)[1]).digest()
+    return application + assertion + hashlib.sha256(content).digest()
 
 
 def _two_numbers(signature: bytes) -> bytes:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from stateguard.errors import TrustError
 from stateguard.trust.armor import SSH_SIGNATURE, armored, unarmored
-from stateguard.trust.public import PublicKey, fingerprint_of, kind_of, string, take
+from stateguard.trust.public import ASSERTION_BYTES, PublicKey, fingerprint_of, kind_of, string, take
 
 GIT_NAMESPACE = "git"
 """The namespace in which git signs commits and tags."""
@@ -72,13 +72,17 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What an SSH signature says of itself; nothing in it is checked yet."""
+    """What an SSH signature says of itself; nothing in it is checked yet.
+
+    ``assertion`` is what a key in hardware says beside it: flags and a counter.
+    """
 
     key: bytes
     namespace: bytes
     hash_name: bytes
     algorithm: str
     signature: bytes
+    assertion: bytes = b""
 
     @property
     def kind(self) -> str:
@@ -127,7 +131,7 @@ def check(content: bytes, found: Signature, key: PublicKey, namespace: str) -> N
         message = f"signed for namespace {found.namespace!r}, not {namespace!r}"
         raise TrustError(message)
     digest = _HASHES[found.hash_name](content).digest()
-    key.check(found.algorithm, found.signature, _to_sign(found.namespace, found.hash_name, digest))
+    key.check(found.algorithm, found.signature, _to_sign(found.namespace, found.hash_name, digest), found.assertion)
 
 
 def _parse(blob: bytes) -> Signature:
@@ -140,11 +144,11 @@ def _parse(blob: bytes) -> Signature:
     wrapped, rest = take(rest)
     algorithm, inner = take(wrapped)
     signature, inner = take(inner)
-    if rest or (inner and not algorithm.startswith(b"sk-")):
+    if rest or len(inner) != (ASSERTION_BYTES if algorithm.startswith(b"sk-") else 0):
         raise ValueError("something stands behind it")
     if hash_name not in _HASHES:
         raise ValueError("its hash is neither sha256 nor sha512")
-    return Signature(key, namespace, hash_name, algorithm.decode("ascii"), signature)
+    return Signature(key, namespace, hash_name, algorithm.decode("ascii"), signature, inner)
 
 
 def _to_sign(namespace: bytes, hash_name: bytes, digest: bytes) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+import authenticator
 from gpghome import ED25519, RSA3072, SUBKEY, GpgHome, gpg_home
 from record.setting import AT, KEY, OTHER, Books
 from state import stock
@@ -106,6 +107,16 @@ class TestAccepted:
         content = read_tag(books.repository, made.tag_object).signed
         assert subprocess.run(check, input=content, capture_output=True, check=False).returncode == 0
         assert subprocess.run(check, input=content + b"x", capture_output=True, check=False).returncode != 0
+
+    @pytest.mark.parametrize("kind", [authenticator.ED25519, authenticator.ECDSA_P256])
+    def test_stock_git_agrees_on_a_key_in_hardware(self, books: Books, kind: str) -> None:
+        device = authenticator.Device(kind)
+        trusting(books, ssh_key(device.line, NOW))
+        assert approved(books, device.sign).usable
+        signers = f"gpg.ssh.allowedSignersFile={books.root / 'trust' / 'allowed_signers'}"
+        stock.git(books.repository.path, "-c", "gpg.format=ssh", "-c", signers, "verify-tag", "baseline/1")
+        with pytest.raises(TrustError, match="nobody touched"):
+            approved(books, lambda content: device.sign(content, flags=0), b"two")
 
     @pytest.mark.parametrize(("kind", "more"), [(ED25519, ""), (RSA3072, ""), (ED25519, SUBKEY)])
     def test_stock_git_and_gpg_agree(self, books: Books, person: GpgHome, kind: str, more: str) -> None:

@@ -143,7 +143,9 @@ class TestKeysThatDoNotCount:
         with pytest.raises(TrustError, match="does not count"):
             read_key(blob)
 
-    @pytest.mark.parametrize("kind", ["sk-ssh-ed25519@openssh.com", "ssh-dss", "ssh-ed25519-cert-v01@openssh.com", ""])
+    @pytest.mark.parametrize(
+        "kind", ["sk-ssh-ed25519-cert-v01@openssh.com", "ssh-dss", "ssh-ed25519-cert-v01@openssh.com", ""]
+    )
     def test_kinds_that_are_not_checked(self, kind: str) -> None:
         with pytest.raises(TrustError, match="does not count"):
             read_key(string(kind.encode()) + string(b"x" * 32))

@@ -144,9 +144,10 @@ class TestJudge:
         found = judge(CONTENT, short, trust, missing)
         assert (found.standing, "2048 bits does not count" in found.words) == (Standing.UNKNOWN, True)
 
-    def test_a_key_in_hardware_is_unknown_and_not_bad(self, trust: Trust) -> None:
+    def test_a_key_of_a_kind_that_does_not_count_is_unknown_and_not_bad(self, trust: Trust) -> None:
+        """A device's key for a web site: whether it made the signature is not looked at."""
         kind = b"sk-ssh-ed25519@openssh.com"
-        key = string(kind) + string(b"k" * 32) + string(b"ssh:")
+        key = string(kind) + string(b"k" * 32) + string(b"https://example.org")
         wrapped = string(kind) + string(b"s" * 64) + b"\1\0\0\0\1"
         blob = b"SSHSIG\0\0\0\1" + string(key) + string(b"git") + string(b"") + string(b"sha512") + string(wrapped)
         found = judge(CONTENT, armored(blob, SSH_SIGNATURE), trust, missing)
