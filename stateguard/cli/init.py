@@ -94,11 +94,11 @@ def _taken(taken: dict[str, Any]) -> str:
 def _undisturbed(key: Signing, listener: Listener) -> Signing:
     """Return a key that takes the progress bar away before its passphrase is asked for."""
 
-    def sign(content: bytes) -> str:
+    def sign(content: bytes, namespace: str) -> str:
         listener.rest()
-        return key.sign(content)
+        return key.sign(content, namespace)
 
-    return replace(key, sign=sign)
+    return replace(key, signs=sign)
 
 
 def _mirror(text: str) -> MirrorSpec:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from stateguard.cli.context import ask, show, table
+from stateguard.cli.context import ask, say, show, table
 from stateguard.errors import TrustError, UsageProblemError
 from stateguard.text.escape import line
+from stateguard.text.words import count
+
+if TYPE_CHECKING:
+    from stateguard.trust.signing import Signing
 
 _LARGEST_BYTES = 1024 * 1024
 _ROLES = ("push", "baseline", "approve", "admin")
-_DECIDES = {"baseline": "approving a baseline"}
+_DECIDES = {"baseline": "approving a baseline", "admin": "a change of trust"}
 
 
 _SSH = click.option("--ssh", metavar="KEY", help="A public SSH key: a .pub file, or its line.")
@@ -24,6 +28,11 @@ _GPG = click.option(
 _EXPIRES = click.option(
     "--expires", metavar="TIME", help="When the key ends counting for what comes, RFC 3339; or never."
 )
+
+_SIGN = click.option(
+    "--sign", metavar="KEY", help="Your key, if admins must sign: a file, ssh:SHA256:… in the agent, a fingerprint."
+)
+_FORCE = click.option("--force", is_flag=True, help="Without the signatures of admins; this is on record.")
 
 
 @click.group("trust")
@@ -45,14 +54,16 @@ def list_(ctx: click.Context) -> None:
 @_GPG
 @_EXPIRES
 @click.option("--role", "roles", multiple=True, type=click.Choice(_ROLES), help="May be repeated; a new person: push.")
+@_SIGN
+@_FORCE
 @click.pass_context
 def add(
-    ctx: click.Context, name: str, ssh: str | None, gpg: str | None, expires: str | None, roles: tuple[str, ...]
-) -> None:
+    ctx: click.Context, name: str, ssh: str | None, gpg: str | None, expires: str | None, roles: tuple[str, ...],
+    sign: str | None, *, force: bool,
+) -> None:  # fmt: skip
     """Trust a person's key; roles that are given replace the person's."""
     given = _offered(ssh, gpg) | {"person": name, "roles": list(roles) or None, "expires": expires}
-    document = ask(ctx, "trust-add", **given)
-    show(ctx, document, _lines(document))
+    _change(ctx, "trust-add", sign, force=force, **given)
 
 
 @command.command("rotate")
@@ -61,24 +72,27 @@ def add(
 @_GPG
 @_EXPIRES
 @click.option("--key", metavar="FINGERPRINT", help="The key that goes, if the person has several.")
+@_SIGN
+@_FORCE
 @click.pass_context
 def rotate(
-    ctx: click.Context, name: str, ssh: str | None, gpg: str | None, expires: str | None, key: str | None
-) -> None:
+    ctx: click.Context, name: str, ssh: str | None, gpg: str | None, expires: str | None, key: str | None,
+    sign: str | None, *, force: bool,
+) -> None:  # fmt: skip
     """Replace a person's key by a new one, at once; what was accepted with the old one stays accepted."""
     given = _offered(ssh, gpg) | {"person": name, "key": _fingerprint(key), "expires": expires}
-    document = ask(ctx, "trust-rotate", **given)
-    show(ctx, document, _lines(document))
+    _change(ctx, "trust-rotate", sign, force=force, **given)
 
 
 @command.command("remove")
 @click.argument("name")
 @click.option("--key", metavar="FINGERPRINT", help="Only this key of the person's.")
+@_SIGN
+@_FORCE
 @click.pass_context
-def remove(ctx: click.Context, name: str, key: str | None) -> None:
+def remove(ctx: click.Context, name: str, key: str | None, sign: str | None, *, force: bool) -> None:
     """Trust a person's keys no longer; what was accepted with them stays accepted."""
-    document = ask(ctx, "trust-remove", person=name, key=_fingerprint(key))
-    show(ctx, document, _lines(document))
+    _change(ctx, "trust-remove", sign, force=force, person=name, key=_fingerprint(key))
 
 
 @command.command("lock")
@@ -93,22 +107,95 @@ def lock(ctx: click.Context, name: str, reason: str) -> None:
 
 @command.command("unlock")
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Even if it is your own name.")
+@_SIGN
+@click.option("--force", is_flag=True, help="Even if it is your own name, and without admins; this is on record.")
 @click.pass_context
-def unlock(ctx: click.Context, name: str, force: bool) -> None:
+def unlock(ctx: click.Context, name: str, sign: str | None, *, force: bool) -> None:
     """End the lock of a person."""
-    document = ask(ctx, "trust-unlock", person=name, force=force)
-    show(ctx, document, _lines(document))
+    _change(ctx, "trust-unlock", sign, force=force, person=name)
 
 
 @command.command("threshold")
 @click.argument("role", type=click.Choice(list(_DECIDES)))
 @click.argument("persons", type=click.IntRange(1, 99))
+@_SIGN
+@_FORCE
 @click.pass_context
-def threshold(ctx: click.Context, role: str, persons: int) -> None:
-    """Say how many persons must sign what a role decides."""
-    document = ask(ctx, "trust-threshold", role=role, persons=persons)
+def threshold(ctx: click.Context, role: str, persons: int, sign: str | None, *, force: bool) -> None:
+    """Say how many persons must sign what a role decides: baselines, or changes of trust."""
+    _change(ctx, "trust-threshold", sign, force=force, role=role, persons=persons)
+
+
+@command.command("sign")
+@click.option("--key", required=True, metavar="KEY", help="Your key: a file, ssh:SHA256:… in the agent, a fingerprint.")
+@click.pass_context
+def sign_(ctx: click.Context, key: str) -> None:
+    """Sign the change that other admins have signed and that waits for more; shows what it changes first."""
+    from stateguard.trust.signing import signing_key
+
+    signing = signing_key(key)
+    document = _signed(ctx, signing, ask(ctx, "trust-pending", key=signing.fingerprint))
     show(ctx, document, _lines(document))
+
+
+@command.command("drop")
+@click.pass_context
+def drop(ctx: click.Context) -> None:
+    """Give up the change that waits for more signatures."""
+    document = ask(ctx, "trust-drop")
+    show(ctx, document, _lines(document))
+
+
+@command.command("restore")
+@click.pass_context
+def restore(ctx: click.Context) -> None:
+    """Put the trust document back that the audit chain says is in force."""
+    document = ask(ctx, "trust-restore")
+    show(ctx, document, _lines(document))
+
+
+@command.command("verify")
+@click.pass_context
+def verify(ctx: click.Context) -> int:
+    """Follow every change in the audit chain: was each signed by as many admins as it took then?"""
+    document = ask(ctx, "trust-verify")
+    forced = [
+        f"version {x['version']} came without the signatures of admins, by {x['actor']} at {x['at']}"
+        for x in document["without_admins"]
+    ]
+    holds = f"{count(document['changes'], 'change')} of trust: " + ("all hold" if document["valid"] else "not all hold")
+    show(ctx, document, [*document["problems"], *forced, holds])
+    return 0 if document["valid"] else 10
+
+
+def _change(ctx: click.Context, name: str, sign: str | None, *, force: bool, **given: object) -> None:
+    """Have the guard change trust; what an admin must sign for it is signed on this side."""
+    if sign is None:
+        document = ask(ctx, name, force=force, **given)
+    else:
+        from stateguard.trust.signing import signing_key
+
+        signing = signing_key(sign)
+        document = ask(ctx, name, by=signing.fingerprint, force=force, **given)
+        if "payload" in document:
+            document = _signed(ctx, signing, document)
+    show(ctx, document, _lines(document))
+
+
+def _signed(ctx: click.Context, signing: Signing, prepared: dict[str, Any]) -> dict[str, Any]:
+    """Show what is about to be signed, out of these very bytes; sign it, and hand the signature over."""
+    from difflib import unified_diff
+
+    from stateguard.trust.change import document_in
+    from stateguard.trust.ssh import TRUST_NAMESPACE
+
+    payload = base64.b64decode(prepared["payload"])
+    now, then = (text.splitlines() for text in (prepared["document"], document_in(payload)))
+    for changed in list(unified_diff(now, then, "in force", "next", lineterm="", n=1)):
+        say(ctx, changed)
+    say(ctx, f"signing trust version {prepared['version']} with {signing.fingerprint}")
+    signature = signing.sign(payload, TRUST_NAMESPACE)
+    return ask(ctx, "trust-submit", payload=prepared["payload"], signature=signature)
 
 
 def _offered(ssh: str | None, gpg: str | None) -> dict[str, Any]:
@@ -191,4 +278,11 @@ def _lines(document: dict[str, Any]) -> list[str]:
         for x in document["expiring"]
     ]
     version = f"version {document['version']}"
+    if document["without_admins"]:
+        version += f", put in force by {document['without_admins']} without the signatures of admins"
+    pending = document["pending"]
+    if pending:
+        names = ", ".join(s["name"] for s in pending["signers"])
+        takes.append(f"a change to version {pending['version']} has {len(pending['signers'])} of "
+                     f"{pending['threshold']} signatures ({names}): stateguard trust sign --key KEY")  # fmt: skip
     return [*table(rows, ("WHO", "KEY", "FINGERPRINT", "ROLES", "ADDED")), *locks, *expiring, *takes, version]

@@ -94,6 +94,7 @@ class ThresholdsModel(Strict):
     """How many persons must sign."""
 
     baseline: Annotated[int, Field(ge=1)] = 1
+    admin: Annotated[int, Field(ge=1)] = 1
 
 
 class TrustModel(Strict):

@@ -33,7 +33,8 @@ class Facts:
     ``over_ceiling`` are captured files that are not kept, each with the reason; ``not_kept`` is why the last capture
     failed, if it did; ``damaged`` are baselines that do not verify, by number. ``revision`` is the commit that is
     live, empty if that is not asked about. ``settings_problem`` is why guard.yaml cannot be used, empty if it can;
-    ``reserve_gone`` says how much of the disk reserve is missing, empty if none is.
+    ``trust_problem`` likewise for the trust document; ``reserve_gone`` says how much of the disk reserve is missing,
+    empty if none is.
     """
 
     agents: Mapping[str, AgentSpec]
@@ -46,6 +47,7 @@ class Facts:
     revision: str = ""
     mirrors: tuple[MirrorSeen, ...] = ()
     settings_problem: str = ""
+    trust_problem: str = ""
     reserve_gone: str = ""
 
 

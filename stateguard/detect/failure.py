@@ -29,6 +29,7 @@ MIRROR_TAMPERED = "MIRROR_TAMPERED"
 RUNTIME_SILENT = "RUNTIME_SILENT"
 AGENT_DOUBLED = "AGENT_DOUBLED"
 SETTINGS_INVALID = "SETTINGS_INVALID"
+TRUST_INVALID = "TRUST_INVALID"
 RESERVE_GONE = "RESERVE_GONE"
 
 TELLING = frozenset(
@@ -44,6 +45,7 @@ TELLING = frozenset(
         RUNTIME_SILENT,
         AGENT_DOUBLED,
         SETTINGS_INVALID,
+        TRUST_INVALID,
         RESERVE_GONE,
     }
 )
@@ -72,6 +74,9 @@ def conditions(facts: Facts) -> tuple[Condition, ...]:
     if facts.settings_problem:
         message = f"guard.yaml cannot be used, what it said before stays in force: {facts.settings_problem}"
         found.append(Condition(SETTINGS_INVALID, "guard.yaml", Severity.MEDIUM, "Invalid", message, "settings"))
+    if facts.trust_problem:
+        message = f"nobody's signature counts until it is put back: {facts.trust_problem}"
+        found.append(Condition(TRUST_INVALID, "trust.yaml", Severity.HIGH, "Invalid", message, "trust"))
     if facts.reserve_gone:
         message = f"a full disk can keep the next rollback from being written down: {facts.reserve_gone}"
         found.append(Condition(RESERVE_GONE, "disk", Severity.MEDIUM, "Missing", message, "disk reserve"))

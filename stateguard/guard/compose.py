@@ -39,6 +39,7 @@ from stateguard.observe.selftest import Trials
 from stateguard.record.approval import Approvals
 from stateguard.record.audit import Audit
 from stateguard.record.baseline import Baselines, Places
+from stateguard.record.changes import Changes
 from stateguard.record.people import People
 from stateguard.record.watermarks import Watermarks
 from stateguard.respond.carry import Carrier
@@ -80,6 +81,7 @@ class Guard:
     baselines: Baselines
     secrets: Keeping
     people: People
+    changes: Changes
     approvals: Approvals
     operations: Operations
     responder: Responder
@@ -245,6 +247,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         baselines=baselines,
         secrets=secrets,
         people=people,
+        changes=Changes(people, database, audit, identity),
         approvals=Approvals(baselines, people, database, audit),
         operations=operations,
         responder=Responder(carrier, baselines, reporter),

@@ -98,6 +98,7 @@ class Cycle:
             damaged=self._scrub.damaged(),
             mirrors=mirrors_seen(self._guard),
             settings_problem=self._guard.kept_settings.problem,
+            trust_problem=self._guard.people.problem(),
             reserve_gone=reserve_gone(self._guard.home.reserve, self._guard.settings.reserve_bytes),
         )
 

@@ -80,9 +80,10 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How many persons' signatures it takes: ``baseline`` to approve one."""
+    """How many persons must sign: ``baseline`` to approve one, ``admin`` to change whose signatures count."""
 
     baseline: int = 1
+    admin: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,62 +9,142 @@ from pathlib import Path
 from typing import Any
 
 from stateguard.config.trust import TRUST_FILE, trust_document
-from stateguard.errors import StateguardError, TrustError
+from stateguard.errors import NotFoundError, StateguardError, TrustError
 from stateguard.host.clock import wall_seconds
 from stateguard.host.database import Database
 from stateguard.model.trust import Trust
 from stateguard.record.audit import Audit, Entry
+from stateguard.record.signed import Signed
 from stateguard.trust import gpg, people
 from stateguard.trust.gpgstatus import Sighting
+from stateguard.trust.ssh import GIT_NAMESPACE
 from stateguard.trust.verdict import Proof, Verdict, judge, prove
 
 _TABLE = "CREATE TABLE IF NOT EXISTS trust_version (one INTEGER PRIMARY KEY CHECK (one=1), version INTEGER NOT NULL)"
+_DOCUMENTS = """CREATE TABLE IF NOT EXISTS trust_document (
+    digest TEXT PRIMARY KEY, version INTEGER NOT NULL, without_admins TEXT NOT NULL)"""
 
 
 class People:
-    """Owner of ``trust/trust.yaml`` and of the table ``trust_version``: the highest version that was in force."""
+    """Owner of ``trust/trust.yaml`` and of the tables ``trust_version`` and ``trust_document``.
+
+    The first is the highest version that was in force; the second the SHA-256 of the document that is, and of the next
+    one while it is put in force.
+    """
 
     def __init__(self, folder: Path, gnupg: Path, database: Database, audit: Audit) -> None:
         """``folder`` is ``trust/``, ``gnupg`` the GNUPGHOME in which gpg verifies."""
         self._folder, self._gnupg, self._database, self._audit = folder, gnupg, database, audit
-        database.create(_TABLE)
+        database.create(_TABLE, _DOCUMENTS)
 
     def trust(self) -> Trust:
         """Return the document in force.
 
         Raises:
-            TrustError: it was taken back to an earlier version, or away.
+            TrustError: it was taken back to an earlier version, or away, or changed past the guard.
             StateguardError: it does not hold or cannot be read.
         """
-        found = people.load(self._folder)
+        found, content = people.read(self._folder)
         row = self._database.row("SELECT version FROM trust_version")
         highest = int(row["version"]) if row else 0
         if found.version < highest:
             message = f"{self._folder / TRUST_FILE} has version {found.version}, but {highest} was in force"
-            raise TrustError(message, next_step="put the newest one back from your backup")
+            raise TrustError(message, next_step="stateguard trust restore puts the newest one back")
+        known = {row["digest"] for row in self._database.rows("SELECT digest FROM trust_document")}
+        if known and digest_of(content) not in known:  # none: a home that an earlier stateguard made
+            message = f"{self._folder / TRUST_FILE} was changed past the guard: it is not what version {highest} was"
+            raise TrustError(message, next_step="stateguard trust restore puts it back; stateguard trust changes it")
         return found
 
-    def change(self, before: Trust, after: Trust, actor: str, body: dict[str, Any]) -> Trust:
+    def problem(self) -> str:
+        """Return why the document cannot be used; empty if it can."""
+        try:
+            self.trust()
+        except StateguardError as error:
+            return error.message
+        return ""
+
+    def without_admins(self) -> str:
+        """Return who put the document in force although admins should have signed it; empty if nobody did."""
+        row = self._database.row("SELECT without_admins FROM trust_document ORDER BY version DESC")
+        return str(row["without_admins"]) if row else ""
+
+    def change(
+        self, before: Trust, after: Trust, actor: str, body: dict[str, Any], signed: Sequence[Signed] = (),
+        without_admins: str = "",
+    ) -> Trust:  # fmt: skip
         """Put a new document in force, first into the audit chain; one that says the same changes nothing.
+
+        The entry holds the document and who signed it, so that whoever has the chain can follow every change.
+        ``without_admins`` is who does so although admins should have signed it.
 
         Raises:
             StorageError: the disk or git refused.
         """
         if after == before:
             return before
-        digest = hashlib.sha256(trust_document(after).encode()).hexdigest()
-        self._audit.append([Entry("trust", actor, {**body, "version": after.version, "document": digest})])
+        document = trust_document(after)
+        digest = digest_of(document.encode())
+        whole = {**body, "version": after.version, "document": digest, "text": document}
+        if signed:
+            whole["signatures"] = [one.signer.as_json() | {"signature": one.armored} for one in signed]
+        if without_admins:
+            whole["without_admins"] = True
+        self._audit.append([Entry("trust", actor, whole)])
+        row = (digest, after.version, without_admins)
+        self._database.execute("INSERT OR REPLACE INTO trust_document VALUES (?, ?, ?)", row)
         people.save(self._folder, after)
-        self._database.execute("INSERT OR REPLACE INTO trust_version VALUES (1, ?)", (after.version,))
+        with self._database.transaction():
+            self._database.execute("INSERT OR REPLACE INTO trust_version VALUES (1, ?)", (after.version,))
+            self._database.execute("DELETE FROM trust_document WHERE digest<>?", (digest,))
         return after
 
-    def judge(self, content: bytes, text: str | None) -> Verdict:
+    def armored(self) -> dict[str, str]:
+        """Return the OpenPGP keys that lie beside the document, whatever it says.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        return people.armored_in(self._folder)
+
+    def restore(self) -> Trust:
+        """Put the document back that the audit chain says is in force; returns it.
+
+        Raises:
+            NotFoundError: the chain holds none.
+            StorageError: the chain cannot be read, or the disk refused.
+        """
+        for entry in self._audit.newest_first():
+            text = entry["body"].get("text") if entry["kind"] == "trust" else None
+            if text:
+                found = people.parse(text, self.armored())
+                people.save(self._folder, found, text)
+                with self._database.transaction():
+                    digest, forced = digest_of(text.encode()), entry["body"].get("without_admins")
+                    row = (digest, found.version, entry["actor"] if forced else "")
+                    self._database.execute("INSERT OR REPLACE INTO trust_document VALUES (?, ?, ?)", row)
+                    self._database.execute("INSERT OR REPLACE INTO trust_version VALUES (1, ?)", (found.version,))
+                    self._database.execute("DELETE FROM trust_document WHERE digest<>?", (digest,))
+                return found
+        message = "the audit chain holds no trust document"
+        raise NotFoundError(message, next_step=f"put {self._folder / TRUST_FILE} back from your backup")
+
+    def judge(self, content: bytes, text: str | None, namespace: str = GIT_NAMESPACE) -> Verdict:
         """Return whose signature an armored one over these bytes is, by the document in force.
 
         Raises:
             StateguardError: the document does not hold, or gpg could not be given what it needs.
         """
-        return judge(content, text, self.trust() if text else Trust(), self._gpg, now_seconds=wall_seconds())
+        trust = self.trust() if text else Trust()
+        return judge(content, text, trust, self._gpg, now_seconds=wall_seconds(), namespace=namespace)
+
+    def prove_by(self, trust: Trust, content: bytes, text: str, fingerprint: str, namespace: str) -> Proof:
+        """Look again at a signature that was accepted when another document was in force.
+
+        Raises:
+            StorageError: gpg could not be given what it needs.
+        """
+        return prove(content, text, fingerprint, trust, self._gpg_again, namespace)
 
     def prove(self, content: bytes, text: str | None, fingerprint: str) -> Proof:
         """Look again at a signature that was accepted as one by this key."""
@@ -80,3 +160,8 @@ class People:
     def _gpg_again(self, keys: Sequence[str], content: bytes, text: str) -> Sighting:
         """Verify what was accepted once: a clock that is wrong by now takes nothing back."""
         return gpg.verify(self._gnupg, keys, content, text, at_any_time=True)
+
+
+def digest_of(document: bytes) -> str:
+    """Return the SHA-256 of a document, in hexadecimal digits, as the audit chain names it."""
+    return hashlib.sha256(document).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from stateguard.trust.public import parse_public
 
 _ARMORED = re.compile(r"([0-9A-F]{40})\.asc")
 _LONGEST_REASON = 300
-_DECIDING = (Role.BASELINE,)
+_DECIDING = (Role.BASELINE, Role.ADMIN)
 """The roles whose decisions may take several persons."""
 _PRIVATE = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")
 
@@ -32,24 +32,62 @@ def load(folder: Path) -> Trust:
         InvalidDocument: it does not hold.
         StorageError: it cannot be read.
     """
+    return read(folder)[0]
+
+
+def read(folder: Path) -> tuple[Trust, bytes]:
+    """Return what :func:`load` does, and the bytes that say so; none if there is no document.
+
+    Raises:
+        InvalidDocument: it does not hold.
+        StorageError: it cannot be read.
+    """
     path = folder / TRUST_FILE
     try:
         content = path.read_bytes()
-        armored = {
+    except FileNotFoundError:
+        return Trust(), b""
+    except OSError as error:
+        message = f"{path} cannot be read: {os.strerror(error.errno or 0)}"
+        raise StorageError(message, next_step="put it back from your backup") from error
+    return load_trust(content, str(path), _told, armored_in(folder)), content
+
+
+def armored_in(folder: Path) -> dict[str, str]:
+    """Return the OpenPGP keys that lie beside a document, by their fingerprints.
+
+    Raises:
+        StorageError: they cannot be read.
+    """
+    try:
+        return {
             match[1]: file.read_text(encoding="ascii", errors="replace")
             for file in sorted(folder.iterdir())
             if (match := _ARMORED.fullmatch(file.name))
         }
-    except FileNotFoundError:
-        return Trust()
     except OSError as error:
-        message = f"{path} cannot be read: {os.strerror(error.errno or 0)}"
-        raise StorageError(message, next_step="put it back from your backup") from error
-    return load_trust(content, str(path), _told, armored)
+        message = f"the keys in {folder} cannot be read: {os.strerror(error.errno or 0)}"
+        raise StorageError(message, next_step="put them back from your backup") from error
 
 
-def save(folder: Path, trust: Trust) -> None:
+def parse(document: str, armored: Mapping[str, str]) -> Trust:
+    """Return the trust that the text of a document declares; ``armored`` maps fingerprints to OpenPGP keys.
+
+    Raises:
+        InvalidDocument: it does not hold.
+    """
+    return load_trust(document.encode(), TRUST_FILE, _told, armored)
+
+
+def armored_keys(trust: Trust) -> dict[str, str]:
+    """Return the OpenPGP keys of a document, which are not part of its text, by their fingerprints."""
+    return {key.fingerprint: key.public for key in trust.all_keys() if key.kind == GPG and key.public}
+
+
+def save(folder: Path, trust: Trust, document: str = "") -> None:
     """Write the document, the keys beside it, and ``allowed_signers`` for stock ssh-keygen and git, durably.
+
+    ``document`` is its text, if that is to be another than it would be written with.
 
     Raises:
         StorageError: the disk refused; the document is the old one or the new one.
@@ -60,7 +98,7 @@ def save(folder: Path, trust: Trust) -> None:
             if key.kind == GPG and key.public and not (path.is_file() and path.read_text("ascii") == key.public):
                 files.replace(path, key.public.encode(), 0o644)
         lines = guard_lines(folder)
-        files.replace(folder / TRUST_FILE, trust_document(trust).encode(), 0o644)
+        files.replace(folder / TRUST_FILE, (document or trust_document(trust)).encode(), 0o644)
         people = [
             f'{p.name} namespaces="git,stateguard" {k.public}'
             for p in trust.people

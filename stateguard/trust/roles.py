@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stateguard.errors import TrustError
 from stateguard.model.trust import Person, Role, Trust
@@ -40,6 +40,24 @@ def quorum(trust: Trust, role: Role, keys: Sequence[str], needed: int, now_secon
             continue  # whoever does not qualify is not counted; there is nothing to be said of it here
         places.setdefault(person.name, place)
     return Quorum(tuple(places.values()), needed)
+
+
+def decided_by(before: Trust, after: Trust) -> int:
+    """Return how many admins must sign a change of trust; 0: whoever commands the guard decides.
+
+    That is so while nobody is an admin; and for locks, which only take away and must not wait.
+    """
+    if not before.holders(Role.ADMIN) or _only_locks(before, after):
+        return 0
+    return before.thresholds.admin
+
+
+def _only_locks(before: Trust, after: Trust) -> bool:
+    kept = {lock.name: lock.locked_at for lock in before.locked}
+    found = {lock.name: lock.locked_at for lock in after.locked}
+    if not kept.items() <= found.items():
+        return False
+    return replace(after, version=before.version, locked=before.locked) == before
 
 
 def qualified(trust: Trust, role: Role, key: str, now_seconds: float) -> Person:

@@ -20,6 +20,7 @@ from stateguard.host import command
 from stateguard.trust import ssh
 from stateguard.trust.gpg import opened
 from stateguard.trust.public import PublicKey, parse_public, read_key, take
+from stateguard.trust.ssh import GIT_NAMESPACE
 
 _FINGERPRINT = re.compile(r"(?:0x)?[0-9A-Fa-f]{40}")
 _AGENT = "ssh:"
@@ -29,12 +30,23 @@ _MAGIC = b"openssh-key-v1\0"
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """A key that its owner can sign with. ``ssh`` or ``gpg`` is the public key, as ``trust add`` takes it."""
+    """A key that its owner can sign with. ``ssh`` or ``gpg`` is the public key, as ``trust add`` takes it.
+
+    ``signs`` is given bytes and what the signature is for: the namespace of SSH's, git's own where it is for git.
+    """
 
     fingerprint: str
-    sign: Callable[[bytes], str]
+    signs: Callable[[bytes, str], str]
     ssh: str = ""
     gpg: bytes = b""
+
+    def sign(self, content: bytes, namespace: str = GIT_NAMESPACE) -> str:
+        """Return the armored signature of these bytes.
+
+        Raises:
+            TrustError: ssh-keygen or gpg did not sign.
+        """
+        return self.signs(content, namespace)
 
 
 def signing_key(text: str) -> Signing:
@@ -130,30 +142,29 @@ def _in_agent(fingerprint: str) -> PublicKey:
     return found
 
 
-def _by_file(path: Path, public: PublicKey, content: bytes) -> str:
-    return _signed(
-        ("ssh-keygen", "-Y", "sign", "-q", "-n", ssh.GIT_NAMESPACE, "-f", str(path.absolute())), public, content
-    )
+def _by_file(path: Path, public: PublicKey, content: bytes, namespace: str) -> str:
+    argv = ("ssh-keygen", "-Y", "sign", "-q", "-n", namespace, "-f", str(path.absolute()))
+    return _signed(argv, public, content, namespace)
 
 
-def _by_agent(public: PublicKey, content: bytes) -> str:
+def _by_agent(public: PublicKey, content: bytes, namespace: str) -> str:
     with tempfile.TemporaryDirectory(prefix="stateguard-key-") as scratch:
         path = Path(scratch, "key.pub")
         path.write_text(public.line + "\n", encoding="ascii")
-        return _by_file(path, public, content)
+        return _by_file(path, public, content, namespace)
 
 
-def _signed(argv: Sequence[str], public: PublicKey, content: bytes) -> str:
+def _signed(argv: Sequence[str], public: PublicKey, content: bytes, namespace: str) -> str:
     done = _asked(argv, content)
     text = done.output.decode(errors="replace")
     if done.status:
         message = f"ssh-keygen did not sign: {_last(done.errors)}"
         raise TrustError(message, next_step="check the key and its passphrase; ssh-add -l shows what the agent holds")
-    ssh.verify(content, text, public)
+    ssh.verify(content, text, public, namespace)
     return text
 
 
-def _by_gpg(fingerprint: str, content: bytes) -> str:
+def _by_gpg(fingerprint: str, content: bytes, _namespace: str) -> str:
     terminal = {"GPG_TTY": os.ttyname(sys.stdin.fileno())} if sys.stdin.isatty() and "GPG_TTY" not in os.environ else {}
     result = opened(None, extra=terminal).sign(
         content, clearsign=False, detach=True, extra_args=["--local-user", fingerprint, "--digest-algo", "SHA512"]

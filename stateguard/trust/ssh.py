@@ -20,6 +20,9 @@ from stateguard.trust.public import ASSERTION_BYTES, PublicKey, fingerprint_of, 
 GIT_NAMESPACE = "git"
 """The namespace in which git signs commits and tags."""
 
+TRUST_NAMESPACE = "stateguard"
+"""The namespace in which changes of trust are signed: a signature that git made is none of those."""
+
 _MAGIC = b"SSHSIG"
 _TYPE = b"ssh-ed25519"
 _HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}

@@ -54,10 +54,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An accepted signature looked at again; without problems it holds, warnings or not."""
+    """An accepted signature looked at again; without problems it holds, warnings or not.
+
+    ``looked``: it could be looked at; else a warning says what kept us from it.
+    """
 
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    looked: bool = True
 
 
 def judge(
@@ -78,7 +82,10 @@ def judge(
     return _of_ssh(content, text, trust, namespace, now_seconds)
 
 
-def prove(content: bytes, text: str | None, fingerprint: str, trust: Trust, gpg: GpgVerify) -> Proof:
+def prove(
+    content: bytes, text: str | None, fingerprint: str, trust: Trust, gpg: GpgVerify,
+    namespace: str = ssh.GIT_NAMESPACE,
+) -> Proof:  # fmt: skip
     """Look again at a signature that was accepted as one by this key; that the key no longer counts is no problem.
 
     Raises:
@@ -90,7 +97,7 @@ def prove(content: bytes, text: str | None, fingerprint: str, trust: Trust, gpg:
             found = ssh.parse_signature(text)
             if found.fingerprint != fingerprint:
                 return Proof((f"signed by another key than {fingerprint}",))
-            ssh.check(content, found, read_key(found.key), ssh.GIT_NAMESPACE)
+            ssh.check(content, found, read_key(found.key), namespace)
         except TrustError as error:
             return Proof((error.message,))
         return Proof((), warnings)
@@ -98,9 +105,10 @@ def prove(content: bytes, text: str | None, fingerprint: str, trust: Trust, gpg:
     try:
         sighting = gpg(keys, content, text or "")
     except GpgMissingError as error:
-        return Proof((), (*warnings, f"its signature was not looked at again: {error.message}"))
+        return Proof((), (*warnings, f"its signature was not looked at again: {error.message}"), looked=False)
     if sighting.finding is Finding.UNKNOWN_KEY:
-        return Proof((), (*warnings, f"its signature was not looked at again: the key {fingerprint} is not at hand"))
+        warning = f"its signature was not looked at again: the key {fingerprint} is not at hand"
+        return Proof((), (*warnings, warning), looked=False)
     if sighting.primary != fingerprint:
         return Proof((sighting.detail or f"signed by another key than {fingerprint}",))
     return Proof((), (*warnings, *([sighting.detail] if sighting.detail else [])))

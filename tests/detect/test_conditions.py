@@ -22,6 +22,7 @@ from stateguard.detect.failure import (
     SETTINGS_INVALID,
     SYSTEM_FAILURE,
     TELLING,
+    TRUST_INVALID,
     conditions,
 )
 from stateguard.model.agent import AgentSpec, Probe, ProbeKind, TcpCheck
@@ -158,6 +159,13 @@ def test_settings_that_cannot_be_used_are_told() -> None:
     (found,) = conditions(replace(facts([A]), settings_problem="guard.yaml:3: cycel is unknown"))
     assert (found.type, found.severity) == (SETTINGS_INVALID, Severity.MEDIUM)
     assert "cycel" in found.message
+    assert found.type in TELLING
+
+
+def test_a_trust_document_that_cannot_be_used_is_told() -> None:
+    (found,) = conditions(replace(facts([A]), trust_problem="trust.yaml was changed past the guard"))
+    assert (found.type, found.severity) == (TRUST_INVALID, Severity.HIGH)
+    assert "changed past the guard" in found.message
     assert found.type in TELLING
 
 

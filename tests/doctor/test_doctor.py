@@ -15,6 +15,7 @@ import pytest
 
 from driving import Document, Driver, git, past_hooks, sh
 from stateguard.errors import StorageError
+from stateguard.guard.compose import compose
 from stateguard.guard.doctor import examine as table
 from stateguard.guard.doctor.finding import subject_of
 from stateguard.host.clock import now_text
@@ -177,6 +178,14 @@ def test_a_mended_environment_takes_pushes_again(copied: Driver) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def put_in_force(driver: Driver, trust: Trust, without_admins: str) -> None:
+    guard = compose(Home(driver.home), lambda *_: None)
+    try:
+        guard.people.change(Trust(), trust, "person:ann", {}, without_admins=without_admins)
+    finally:
+        guard.close()
+
+
 def test_keys_that_will_not_count_for_long_are_told(copied: Driver) -> None:
     folder = copied.home / "trust"
     trust = Trust()
@@ -191,6 +200,14 @@ def test_keys_that_will_not_count_for_long_are_told(copied: Driver) -> None:
     save(folder, removed(with_threshold(trust, Role.BASELINE, 2), "bob", None, now_text()))
     said = [f["message"] for f in findings(copied) if f["check"] == "trust"]
     assert said[1:] == ["1 person can sign as baseline, and it takes 2"]
+    put_in_force(copied, trust, "person:ann")
+    said = [f["message"] for f in findings(copied) if f["check"] == "trust"]
+    assert said[0] == "person:ann put the trust document in force without the signatures of admins"
+    with (folder / "trust.yaml").open("a") as file:
+        file.write("# a remark\n")
+    (found,) = [f for f in findings(copied, healthy=False) if f["check"] == "trust"]
+    assert (found["level"], found["mend"]) == ("problem", "stateguard trust restore")
+    assert "changed past the guard" in found["message"]
     (folder / "trust.yaml").write_text("people: 3\n")
     (found,) = [f for f in findings(copied, healthy=False) if f["check"] == "trust"]
     assert found["level"] == "problem"

@@ -166,7 +166,7 @@ def test_a_stranger_and_a_removed_admin_are_refused(driver: Driver, people: Peop
     stranger.commit(driver, "Change")
     refused(driver, "is signed by an unknown key")
     stranger.trusted(driver, "admin")
-    driver.must("trust", "remove", "eve")
+    driver.must("trust", "remove", "eve", "--force")
     refused(driver, "a key of eve's that was removed")
 
 
@@ -177,7 +177,7 @@ def test_an_admin_who_is_locked_is_refused(driver: Driver, people: People) -> No
         people["ann"].commit(driver, "Change")
         refused(driver, "is signed by ann, who is locked since")
     finally:
-        driver.must("trust", "unlock", "ann")
+        driver.must("trust", "unlock", "ann", "--force")
 
 
 @pytest.mark.parametrize("reason", ["emergency", "emergency=", "emergency=  "])

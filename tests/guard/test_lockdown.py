@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Driver, Peo
     people = {name: Signer(root, name) for name in ("mallory", "bob")}
     try:
         driver.start()
-        people["mallory"].trusted(driver, "push", "baseline", "approve", "admin")
+        people["mallory"].trusted(driver, "push", "baseline", "approve")
         people["bob"].trusted(driver, "push")
         yield driver, people
     finally:
@@ -171,7 +171,7 @@ def test_it_counts_not_where_signatures_are_required(driver: Driver, people: Peo
 
 def test_removing_and_adding_a_person_unlocks_nobody(driver: Driver, people: People) -> None:
     driver.must("trust", "remove", "mallory")
-    people["mallory"].trusted(driver, "push", "baseline", "approve", "admin")
+    people["mallory"].trusted(driver, "push", "baseline", "approve")
     driver.edit(ALPHA, GOOD + "# back again\n")
     people["mallory"].commit(driver, "Change")
     refused(driver)

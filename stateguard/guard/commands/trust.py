@@ -7,14 +7,18 @@ from dataclasses import asdict
 from typing import Any
 
 from stateguard.admission.secrets.scan import blanked
-from stateguard.errors import RefusedError, UsageProblemError
+from stateguard.config.trust import trust_document
+from stateguard.errors import NotFoundError, RefusedError, UsageProblemError
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, actor
 from stateguard.host.clock import now_text, wall_seconds
 from stateguard.model.identity import person
 from stateguard.model.trust import EXPIRY_WARNING_SECONDS, Key, Role, Trust
+from stateguard.record.changes import Proposal
+from stateguard.record.trail import follow
 from stateguard.trust.keys import PRINCIPAL, load_pinned
 from stateguard.trust.people import added, gpg_key, locked, removed, rotated, ssh_key, unlocked, with_threshold
+from stateguard.trust.roles import decided_by
 
 
 def _trust_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -31,9 +35,7 @@ def _trust_add(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, An
     body = {"action": "add", "name": name, "key": key.fingerprint if key else None,
             "roles": [str(r) for r in known.roles] if known else []}  # fmt: skip
     body |= {} if expires is None else {"expires_at": expires}
-    guard.people.change(before, after, actor(parameters), body)
-    say("nothing to change" if after == before else f"trust version {after.version}")
-    return _document(desk, after)
+    return _decide(desk, parameters, before, after, body, say)
 
 
 def _trust_rotate(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -46,9 +48,7 @@ def _trust_rotate(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str,
     gone = next(f.key.fingerprint for f in reversed(after.former))
     body = {"action": "rotate", "name": name, "key": key.fingerprint, "former": gone}
     body |= {} if expires is None else {"expires_at": expires}
-    guard.people.change(before, after, actor(parameters), body)
-    say(f"trust version {after.version}")
-    return _document(desk, after)
+    return _decide(desk, parameters, before, after, body, say)
 
 
 def _trust_remove(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -57,9 +57,7 @@ def _trust_remove(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str,
     before = guard.people.trust()
     after = removed(before, name, None if fingerprint is None else str(fingerprint), now_text())
     body = {"action": "remove", "name": name, "key": fingerprint}
-    guard.people.change(before, after, actor(parameters), body)
-    say(f"trust version {after.version}")
-    return _document(desk, after)
+    return _decide(desk, parameters, before, after, body, say)
 
 
 def _trust_lock(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -68,9 +66,7 @@ def _trust_lock(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, A
     after = locked(before, name, blanked(str(parameters.get("reason") or "")), now_text())
     lock = after.lock_of(name)
     body = {"action": "lock", "name": name, "reason": lock.reason if lock else ""}
-    guard.people.change(before, after, actor(parameters), body)
-    say("nothing to change" if after == before else f"trust version {after.version}")
-    return _document(desk, after)
+    return _decide(desk, parameters, before, after, body, say)
 
 
 def _trust_unlock(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -80,9 +76,8 @@ def _trust_unlock(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str,
     if actor(parameters) == person(name) and not forced:
         message = f"you are {name}, and nobody ends their own lock"
         raise RefusedError(message, next_step=f"ask somebody else, or: stateguard trust unlock {name} --force")
-    guard.people.change(before, after, actor(parameters), {"action": "unlock", "name": name, "forced": forced})
-    say(f"trust version {after.version}")
-    return _document(desk, after)
+    body = {"action": "unlock", "name": name, "forced": forced}
+    return _decide(desk, parameters, before, after, body, say)
 
 
 def _trust_threshold(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -93,9 +88,65 @@ def _trust_threshold(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[s
     before = guard.people.trust()
     after = with_threshold(before, role, persons)
     body = {"action": "threshold", "role": str(role), "persons": persons}
-    guard.people.change(before, after, actor(parameters), body)
+    return _decide(desk, parameters, before, after, body, say)
+
+
+def _decide(
+    desk: Desk, parameters: dict[str, Any], before: Trust, after: Trust, body: dict[str, Any], say: Say
+) -> dict[str, Any]:
+    """Put a change in force, or answer with what an admin is to sign for it: ``by`` is the fingerprint of whose key."""
+    changes, by = desk.guard.changes, parameters.get("by")
+    if by is not None and after != before and decided_by(before, after):
+        found = changes.propose(before, after, body, str(by))
+        return _to_sign(desk, found)
+    changes.change(before, after, actor(parameters), body, force=bool(parameters.get("force")))
     say("nothing to change" if after == before else f"trust version {after.version}")
     return _document(desk, after)
+
+
+def _to_sign(desk: Desk, found: Proposal) -> dict[str, Any]:
+    now = trust_document(desk.guard.people.trust())
+    return found.as_json() | {"payload": base64.b64encode(found.payload).decode(), "document": now}
+
+
+def _trust_pending(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+    """Answer with the bytes that another admin, the owner of ``key``, a fingerprint, is to sign too."""
+    desk.guard.changes.signer(str(parameters.get("key")))
+    found = desk.guard.changes.pending()
+    if found is None:
+        raise NotFoundError("no change of trust waits for signatures", next_step="see: stateguard trust list")
+    return _to_sign(desk, found)
+
+
+def _trust_submit(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    try:
+        payload = base64.b64decode(str(parameters.get("payload")), validate=True)
+    except ValueError as error:
+        raise UsageProblemError("what was signed is not sent as base64") from error
+    found = desk.guard.changes.submit(payload, str(parameters.get("signature")), actor(parameters))
+    if isinstance(found, Proposal):
+        say(f"trust version {found.after.version} has {len(found.signers)} of {found.needed} signatures")
+    else:
+        say(f"trust version {found.version}")
+    return _document(desk, desk.guard.people.trust())
+
+
+def _trust_drop(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    found = desk.guard.changes.drop(actor(parameters))
+    say(f"the change to version {found.after.version} is given up")
+    return _document(desk, desk.guard.people.trust())
+
+
+def _trust_restore(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    del parameters  # anybody who commands the guard may put back what was in force
+    found = desk.guard.people.restore()
+    say(f"trust version {found.version} is in force, as the audit chain has it")
+    return _document(desk, found)
+
+
+def _trust_verify(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+    guard = desk.guard
+    return follow(guard.books.audit, guard.people, guard.identity).as_json()
 
 
 def offered_key(parameters: dict[str, Any]) -> Key | None:
@@ -141,7 +192,7 @@ def _role(given: object) -> Role:
 
 
 def _document(desk: Desk, trust: Trust) -> dict[str, Any]:
-    now = wall_seconds()
+    now, pending = wall_seconds(), desk.guard.changes.pending()
     pinned = load_pinned(desk.guard.home.trust)
     return {
         "version": trust.version,
@@ -151,6 +202,8 @@ def _document(desk: Desk, trust: Trust) -> dict[str, Any]:
             for p in trust.people
         ],
         "thresholds": asdict(trust.thresholds),
+        "pending": None if pending is None else pending.as_json(),
+        "without_admins": desk.guard.people.without_admins() or None,
         "expiring": [
             {"name": p.name, "fingerprint": k.fingerprint, "expires_at": k.expires_at, "expired": k.expired(now)}
             for p, k in trust.expiring(now + EXPIRY_WARNING_SECONDS)
@@ -176,5 +229,10 @@ COMMANDS: dict[str, Command] = {
     "trust-remove": Command(_trust_remove, writes=True),
     "trust-lock": Command(_trust_lock, writes=True),
     "trust-unlock": Command(_trust_unlock, writes=True),
+    "trust-pending": Command(_trust_pending),
+    "trust-submit": Command(_trust_submit, writes=True),
+    "trust-drop": Command(_trust_drop, writes=True),
+    "trust-restore": Command(_trust_restore, writes=True),
+    "trust-verify": Command(_trust_verify),
     "trust-threshold": Command(_trust_threshold, writes=True),
 }

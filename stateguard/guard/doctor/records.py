@@ -65,9 +65,7 @@ def spool(subject: Subject) -> Iterator[Finding]:
 
 def _read(path: Path) -> tuple[list[str], int, list[int]]:
     """Return what is wrong, the schema version, and the operations without an outcome; nothing is written."""
-    # Even a reader makes the files of the write-ahead log; where there are none, nobody has the database open.
-    way = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{way}", uri=True, timeout=5)
+    connection = reading(path)
     try:
         found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({_MOST_FAULTS})")]
         faults = [] if found == ["ok"] else found
@@ -79,6 +77,17 @@ def _read(path: Path) -> tuple[list[str], int, list[int]]:
         return faults, version, [int(row[0]) for row in rows]
     finally:
         connection.close()
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """Return a connection to a database that changes nothing, not even beside it.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    # Even a reader makes the files of the write-ahead log; where there are none, nobody has the database open.
+    way = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{way}", uri=True, timeout=5)
 
 
 def refs(subject: Subject) -> Iterator[Finding]:

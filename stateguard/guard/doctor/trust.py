@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 from stateguard.errors import StateguardError
 from stateguard.guard.doctor.finding import Finding, Subject, ok, problem, warning
+from stateguard.guard.doctor.records import reading
 from stateguard.host.clock import wall_seconds
 from stateguard.model.trust import EXPIRY_WARNING_SECONDS, Role, Trust
+from stateguard.record.people import digest_of
 from stateguard.text.words import count
-from stateguard.trust.people import load
+from stateguard.trust.people import read
 from stateguard.trust.roles import qualified
 
-_RESTORE = "put trust/ back from your backup"
+_RESTORE = "stateguard trust restore"
 
 
 def trust(subject: Subject) -> Iterator[Finding]:
@@ -20,15 +25,39 @@ def trust(subject: Subject) -> Iterator[Finding]:
     if subject.home is None:
         return
     try:
-        found = load(subject.home.trust)
+        found, content = read(subject.home.trust)
     except StateguardError as error:
         yield problem("trust", f"whose signatures count cannot be told: {error.message}", error.next_step or _RESTORE)
         return
+    put = _in_force(subject.home.database)
+    if put and digest_of(content) not in put:
+        message = "the trust document was changed past the guard: nobody's signature counts"
+        yield problem("trust", message, _RESTORE)
+        return
     now = wall_seconds()
-    findings = [*_expiring(found, now), *_too_few(found, now)]
+    findings = [*_forced(put), *_expiring(found, now), *_too_few(found, now)]
     yield from findings
     if not findings:
         yield ok("trust", f"{count(len(found.people), 'person')} trusted, version {found.version}")
+
+
+def _in_force(database: Path) -> dict[str, str]:
+    """Return the digests of the documents that the guard put in force, with who did so without admins; reads only.
+
+    None: it put none in force yet, or the database cannot be read, which another check says.
+    """
+    try:
+        with contextlib.closing(reading(database)) as connection:
+            rows = connection.execute("SELECT digest, without_admins FROM trust_document").fetchall()
+    except sqlite3.Error:
+        return {}
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def _forced(put: dict[str, str]) -> Iterator[Finding]:
+    for actor in filter(None, put.values()):
+        message = f"{actor} put the trust document in force without the signatures of admins"
+        yield warning("trust", message, "look at it: stateguard trust list; the next change that admins sign ends this")
 
 
 def _expiring(found: Trust, now: float) -> Iterator[Finding]:
@@ -40,7 +69,7 @@ def _expiring(found: Trust, now: float) -> Iterator[Finding]:
 
 def _too_few(found: Trust, now: float) -> Iterator[Finding]:
     """Find roles of which more persons must sign than can."""
-    for role, needed in ((Role.BASELINE, found.thresholds.baseline),):
+    for role, needed in ((Role.BASELINE, found.thresholds.baseline), (Role.ADMIN, found.thresholds.admin)):
         able = [p.name for p in found.holders(role) if any(_counts(found, role, k.fingerprint, now) for k in p.keys)]
         if needed > max(len(able), 1):
             message = f"{count(len(able), 'person')} can sign as {role}, and it takes {needed}"
