@@ -56,6 +56,14 @@ def lines(status: dict[str, Any]) -> list[str]:
         f"flaky        {p['title']} failed {p['failures']} of {p['runs']} runs of its self-test: wanted, not required"
         for p in status["flaky"]
     ]
+    found += [
+        f"pending      {p['what']}: {len(p['signers'])} of {p['threshold']} signatures ({', '.join(p['signers'])})"
+        for p in status.get("pending", [])
+    ]
+    found += [
+        f"locked       {x['name']} since {x['since']}" + (f": {line(x['reason'])}" if x["reason"] else "")
+        for x in status.get("locked", [])
+    ]
     found += [f"condition    {c['type']}: {c['message']}" for c in status.get("conditions", [])]
     rows = [
         (a["name"], a["state"], a["health"], a["pid"] or "-", short(a["running"] or "-"), a["message"])

@@ -103,6 +103,8 @@ class Approvals:
     def pending(self, revision: str) -> Pending | None:
         """Return the baseline of this commit, which is live, that waits for more signatures; None if there is none.
 
+        While the trust document cannot be used, nobody's signature counts, so nothing waits for another one.
+
         Raises:
             StorageError: the database cannot be read.
         """
@@ -111,6 +113,8 @@ class Approvals:
             return None
         draft = Draft(of_tag(row["unsigned"]), row["unsigned"])
         found = self._signed(draft)
+        if not found or self._people.problem():
+            return None
         counted = self._count(draft, found).counted
         if not counted or draft.statement.revision != revision:
             return None

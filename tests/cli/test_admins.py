@@ -40,7 +40,9 @@ def test_from_the_first_admin_to_two_of_two(home: Driver, keys: dict[str, Path])
     listed = home.must("trust", "list")
     assert "a change of trust takes the signatures of 2 persons" in listed
     assert f"a change to version {version + 3} has 1 of 2 signatures (ann)" in listed
-    assert home.ask("trust", "list")["locked"]
+    status = home.ask("status")
+    assert [x["name"] for x in status["locked"]] == ["eve"]
+    assert status["pending"] == [{"what": f"trust version {version + 3}", "signers": ["ann"], "threshold": 2}]
     document = home.ask("trust", "sign", "--key", keys["bob"])
     assert (document["locked"], document["pending"], document["version"]) == ([], None, version + 3)
     home.refused("trust", "sign", "--key", keys["bob"], status=15)

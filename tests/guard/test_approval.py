@@ -98,6 +98,9 @@ def test_two_persons_approve_what_takes_two(tiny: Driver, tmp_path: Path) -> Non
         first = tiny.ask("baseline", "create", "--sign", paths["ann"])
         number = str(first["number"])
         assert first["pending"]
+        waiting = {"what": f"baseline/{number}", "signers": ["ann"], "threshold": 2}
+        assert tiny.status()["pending"] == [waiting]
+        assert f"pending      baseline/{number}: 1 of 2 signatures (ann)" in tiny.must("status")
         refused_again = tiny.refused("baseline", "create", "--sign", paths["bob"], status=1)
         assert f"baseline sign {number} --key KEY" in refused_again["next"]
         assert re.search(
@@ -114,7 +117,8 @@ def test_two_persons_approve_what_takes_two(tiny: Driver, tmp_path: Path) -> Non
         assert "signer               bob, ann" in done.stdout
         (verified,) = tiny.ask("baseline", "verify", number)["baselines"]
         assert (verified["valid"], verified["threshold"]) == (True, 2)
-        assert tiny.status()["baseline"]["number"] == first["number"]
+        status = tiny.status()
+        assert (status["baseline"]["number"], status["pending"]) == (first["number"], [])
     finally:
         ask(tiny, "trust-threshold", role="baseline", persons=1)
     tiny.refused("trust", "threshold", "baseline", "9", status=1)

@@ -75,6 +75,8 @@ def test_a_lock_is_shown_with_its_reason_and_recorded(driver: Driver) -> None:
     (lock,) = locks(driver)
     assert (lock["name"], lock["reason"]) == ("mallory", WHY)
     assert f"mallory is locked since {lock['since']}: {WHY}" in driver.must("trust", "list")
+    assert driver.status()["locked"] == [lock]
+    assert f"locked       mallory since {lock['since']}: {WHY}" in driver.must("status")
     assert 'reason: "laptop stolen"' in (driver.home / "trust" / TRUST_FILE).read_text()
     version = driver.ask("trust", "list")["version"]
     assert driver.ask("trust", "lock", "mallory")["version"] == version, "nothing new"
@@ -200,6 +202,8 @@ def test_taking_the_document_away_unlocks_nobody(driver: Driver) -> None:
     kept = document.read_bytes()
     document.unlink()
     try:
+        told = driver.wait(lambda s: any(c["type"] == "TRUST_INVALID" for c in s["conditions"]))
+        assert (told["health"], told["locked"]) == ("HEALTHY", [])
         driver.edit(ALPHA, GOOD + "# no document\n")
         driver.commit("Change")
         done = driver.push()

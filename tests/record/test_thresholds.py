@@ -154,6 +154,20 @@ class TestPending:
         with pytest.raises(NotFoundError):
             approvals(two).waiting(1, live(two))
 
+    def test_while_nobodys_signature_counts_nothing_waits_and_baselines_are_read(self, two: Books) -> None:
+        both(two, b"zero")
+        draft = prepared(two)
+        sign(two, draft, PEOPLE["ann"])
+        path = two.root / "trust" / "trust.yaml"
+        kept = path.read_bytes()
+        path.write_bytes(kept.replace(b"baseline: 2", b"baseline: 1"))
+        assert approvals(two).pending(live(two)) is None
+        assert [b.usable for b in two.baselines.all()] == [True]
+        with pytest.raises(TrustError, match="changed past the guard"):
+            sign(two, draft, PEOPLE["bob"])
+        path.write_bytes(kept)
+        assert isinstance(sign(two, draft, PEOPLE["bob"]), Baseline)
+
     def test_a_number_that_is_taken_ends_it(self, two: Books) -> None:
         draft = prepared(two)
         sign(two, draft, PEOPLE["ann"])

@@ -12,6 +12,7 @@ from stateguard.guard.commands.desk import Command, Desk, duration
 from stateguard.guard.maintenance import done_last
 from stateguard.guard.mirrors import mirrors_document, witnesses
 from stateguard.guard.rollback import choose, planned
+from stateguard.guard.waiting import locked_now, unsigned_now
 from stateguard.host.clock import moment
 from stateguard.model.moment import parse_rfc3339
 from stateguard.record.history import Question, history, show
@@ -23,7 +24,8 @@ from stateguard.trust.keys import load_pinned
 def _status(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
     mirrors = mirrors_document(desk.guard)
     beside = {"conditions": desk.conditions(), "mirrors": mirrors, "maintenance": done_last(desk.guard)}
-    return view.status(desk.guard, pid=desk.pid) | beside
+    people = {"locked": locked_now(desk.guard), "pending": unsigned_now(desk.guard)}
+    return view.status(desk.guard, pid=desk.pid) | beside | people
 
 
 def _fingerprint(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
