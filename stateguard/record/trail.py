@@ -59,7 +59,7 @@ def _followed(
 ) -> dict[int, Trust]:
     """Judge each change by the document before it; returns the documents by their versions.
 
-    A version that stands there twice was never in force the first time: the guard was cut short.
+    The last version may stand there twice: it was never in force the first time, because the guard was cut short.
     """
     known: dict[int, Trust] = {}
     for entry in entries:
@@ -72,7 +72,7 @@ def _followed(
         if digest_of(body["text"].encode()) != body["document"] or after.version != body["version"]:
             trail.problems.append(f"version {body['version']}: the entry says another document than it holds")
         before = known.get(after.version - 1, Trust() if after.version == 1 else None)
-        if before is None and known:
+        if known and after.version - max(known) not in (0, 1):
             trail.problems.append(f"version {after.version} does not follow version {max(known)}")
         needed = decided_by(before, after) if before is not None else 0
         if before is not None and needed and not _signed(entry, before, needed, people, identity, trail):

@@ -281,6 +281,15 @@ class TestPastTheGuard:
         one.people.change(before, with_person(one, before, "eve", Role.ADMIN), "guard", {"action": "add"})
         assert trail(one).problems == ["version 2, by guard, is not signed by as many admins as it takes"]
 
+    @pytest.mark.parametrize("version", [1, 4])
+    def test_a_version_that_does_not_follow_is_found(self, one: Books, version: int) -> None:
+        """Beginning anew from before there was an admin would need nobody's signature."""
+        sign(one, propose(one, with_person(one, one.people.trust(), "bob", Role.PUSH)), "ann")
+        before = one.people.trust()
+        other = replace(with_person(one, Trust(), "eve", Role.ADMIN), version=version)
+        one.people.change(before, other, "guard", {"action": "add"})
+        assert f"version {version} does not follow version 2" in trail(one).problems
+
     def test_a_signature_out_of_another_entry_is_found(self, one: Books) -> None:
         sign(one, propose(one, with_person(one, one.people.trust(), "bob", Role.PUSH)), "ann")
         taken = next(one.audit.newest_first())["body"]["signatures"]
