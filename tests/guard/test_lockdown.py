@@ -139,6 +139,7 @@ def test_a_locked_user_pushes_nothing_whoever_signed_it(driver: Driver, people: 
 
 
 def test_a_name_that_nobody_trusts_can_be_locked(driver: Driver) -> None:
+    driver.must("trust", "unlock", "mallory")  # who may have signed what main has by now
     driver.must("trust", "lock", "temp", "--reason", WHY)
     guard = compose(Home(driver.home), lambda *_: None)
     try:
