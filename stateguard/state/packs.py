@@ -23,7 +23,9 @@ _FANOUT_BYTES = 1024
 _ID_BYTES = 20
 _LARGE = 1 << 31
 _OBJECT_HEAD_BYTES = 64
-"""At least as long as type, size, base and the two sizes at the beginning of a delta."""
+"""At least as long as type, size and base of an object."""
+_DELTA_HEAD_BYTES = 1024
+"""So much of a delta is unpacked at most for the two sizes at its beginning: zlib's tables of codes may come first."""
 _SIZES_BYTES = 20
 
 
@@ -134,7 +136,7 @@ def _head(content: mmap.mmap, offset: int) -> tuple[int, int, bytes | int | None
     elif kind not in (COMMIT, TREE, BLOB, TAG):
         raise _MalformedError
     if base is not None:
-        size = _result_size(content[offset + at : offset + at + _OBJECT_HEAD_BYTES])
+        size = _result_size(content[offset + at : offset + at + _DELTA_HEAD_BYTES])
     return kind, size, base
 
 

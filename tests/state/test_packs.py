@@ -62,6 +62,19 @@ def test_how_deep_a_chain_is_and_how_large_its_end(repository: Repository, tmp_p
     assert {(one.kind, one.size_bytes) for one in found} == {(BLOB, 40)}
 
 
+@pytest.mark.parametrize("alphabet", [2, 26, 94, 256])
+def test_deltas_of_any_content(repository: Repository, tmp_path: Path, alphabet: int) -> None:
+    """The tables of codes that zlib writes at its beginning are longer than the sizes, and than many a delta."""
+    chance, base = random.Random(alphabet), bytes(5000)
+    parts = [Part(BLOB, base)]
+    for length in (1, 100, 1000, 20_000):
+        text = bytes(int(alphabet * chance.random() ** 3) for _ in range(length))
+        steps = [insert(text[at : at + 100]) for at in range(0, length, 100)]
+        parts.append(Part(OFFSET_DELTA, delta(5000, length + 5000, *steps, copy(0, 5000)), 0))
+    found = survey(taken(repository, tmp_path, pack(parts)))
+    assert [one.size_bytes for one in found] == [5000, 5001, 5100, 6000, 25_000]
+
+
 def test_a_few_bytes_that_stand_for_many(repository: Repository, tmp_path: Path) -> None:
     """Two deltas of which each makes sixteen of what it hangs on: a directory of 16 MiB in a few hundred bytes."""
     first = b"100644 " + b"a" * 65508 + b"\0" + bytes(20)
