@@ -30,7 +30,7 @@ def _attempts(chance: random.Random, trials: int, place: Path) -> Iterator[Attem
         line = Line(repository, chance, {name: (REGULAR, content) for name, content in _FILES.items()}, driver.main)
         for number in range(trials):
             what = line.change()
-            if number % 7 == 6:  # several commits at once, one of them a merge
+            if number % 4 == 3:  # several commits at once, one of them a merge
                 line.change()
                 line.commit("A merge\n", (line.commits[-3],) if len(line.commits) > 3 else ())
             yield f"{number}: {what}", partial(_comes_in, driver, repository.path, line.commits[-1], number)
@@ -51,4 +51,4 @@ def _comes_in(driver: Driver, people: Path, commit: str, number: int) -> bool:
     return True
 
 
-KINDS = (Kind("ordinary pushes by git", "comes in", 500, 7, _attempts),)
+KINDS = (Kind("ordinary pushes by git", "comes in", 500, 5, _attempts),)
