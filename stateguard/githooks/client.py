@@ -21,10 +21,11 @@ _AWAY_SECONDS = 60.0
 _DAEMON_SECONDS = 20.0
 _BETWEEN_SECONDS = 0.05
 _PKT_HEAD = 4
-_TRACE = b"Traceback (most recent call last)"
+_TRACES = (b"Traceback (most recent call last)", b"Fatal Python error")
 _MEMORY_BYTES = 4 << 30
 _PROCESSOR_SECONDS = 120
 """What a hook that admits by itself may use: it reads what nobody has judged."""
+_UNDECIDED = "what became of the push: stateguard history"
 
 
 class GuardAwayError(Exception):
@@ -141,7 +142,7 @@ def fall_back(home: str, command: str, request: dict[str, Any]) -> int:
     os.close(asked)
     os.close(saying)
     hand_over(asking, json.dumps(request).encode())
-    pass_on(home, said)
+    pass_on(home, said, "refused, nothing was changed" if command == "admit" else _UNDECIDED)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -154,20 +155,20 @@ def hand_over(descriptor: int, content: bytes) -> None:
         return
 
 
-def pass_on(home: str, descriptor: int) -> None:
+def pass_on(home: str, descriptor: int, outcome: str) -> None:
     """Let the pusher read what a child says; what only helps those who mend it goes into a file of the home."""
     with os.fdopen(descriptor, "rb") as pipe:
         said = pipe.read()
-    if _TRACE not in said:
-        os.write(2, said)
+    if not any(trace in said for trace in _TRACES):
+        show(said)
         return
     path = os.path.join(home, "logs", f"hook-{os.getpid()}.txt")
     try:
-        with open(path, "xb") as file:
+        with open(path, "wb") as file:
             file.write(said)
     except OSError as error:
         path = f"nowhere: {error.strerror}"
-    tell(f"the check failed: {said.decode(errors='replace').strip().splitlines()[-1]}; refused, nothing was changed")
+    tell(f"the hook failed: {said.decode(errors='replace').strip().splitlines()[-1]}; {outcome}")
     tell(f"  next: stateguard doctor; what happened is in {path}")
 
 
@@ -262,9 +263,14 @@ def relay(documents: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def tell(text: str) -> None:
     """Say one line to the pusher; with nobody there to read, it is dropped rather than waited for."""
     clean = "".join(c if c.isprintable() else " " for c in text)
+    show(f"stateguard: {clean}\n".encode(errors="replace"))
+
+
+def show(content: bytes) -> None:
+    """Write to the pusher what is fit to be shown; with nobody there to read, it is dropped."""
     try:
         os.set_blocking(2, False)
-        os.write(2, f"stateguard: {clean}\n".encode(errors="replace"))
+        os.write(2, content)
     except OSError:
         return  # the pusher went away; the outcome is the guard's, and it is recorded
 
@@ -331,7 +337,8 @@ def guarded() -> int:
     try:
         return main()
     except Exception as error:  # noqa: BLE001 - nobody but the pusher reads this, and they cannot mend it
-        tell(f"the hook failed: {type(error).__name__}: {error}; refused, nothing was changed")
+        outcome = "refused, nothing was changed" if sys.argv[1:] == ["pre-receive"] else _UNDECIDED
+        tell(f"the hook failed: {type(error).__name__}: {error}; {outcome}")
         return 1
 
 

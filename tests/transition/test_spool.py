@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from driving import git
+from driving import git, past_hooks
 from faults.box import boxed
 from stateguard import faults
 from stateguard.cli.status import lines
@@ -151,13 +151,13 @@ def moved_meanwhile(template: Home, root: Path) -> None:
     assert roll_back(setting) == "succeeded"
     open_again(setting.home.repository)
     parent = setting.guard.repository.commit(before).parents[0]
-    git(setting.home.repository, "update-ref", MAIN, parent)
+    past_hooks(setting.home.repository, "update-ref", MAIN, parent)
     come_home(setting.guard)
     assert setting.home.spool.is_dir()
     check(setting)
     with pytest.raises(StateguardError):
         setting.guard.operations.footing.come_home()
-    git(setting.home.repository, "update-ref", MAIN, before)
+    past_hooks(setting.home.repository, "update-ref", MAIN, before)
     come_home(setting.guard)
     check(setting)
     whole(setting.home)
