@@ -8,7 +8,8 @@ export PYTHON
 
 # The tests that decide whether what decides is covered to its last branch. Measuring that slows a test by more than half.
 DECISIONS := tests/model tests/text tests/respond/test_decisions.py tests/respond/test_relapse.py \
-	tests/respond/test_retention.py tests/transition/test_plan.py tests/transition/test_next_step.py tests/trust/test_people.py
+	tests/respond/test_retention.py tests/transition/test_plan.py tests/transition/test_next_step.py tests/trust/test_people.py \
+	tests/trust/test_roles.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check sbom bench exercise faults hostile lock clean preflight

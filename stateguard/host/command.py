@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -18,6 +20,8 @@ from stateguard.host.sandbox import UNCONFINED, Sandbox, Start
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 _CAP_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.02
+_FILE_BYTES = 1 << 30
+"""No file that a bounded program writes becomes larger."""
 
 _TETHER = """\
 exec 3<&0
@@ -110,6 +114,32 @@ def run(
     return conversation.done(ended=ended)
 
 
+def run_bounded(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+    deadline_seconds: float = 30.0,
+    sandbox: Sandbox = UNCONFINED,
+) -> Done:
+    """Run a program that somebody else chose: what each process of it may use is limited.
+
+    That is processor time, the size of a file that it writes, and core dumps, of which there are none. Memory is not:
+    what a runtime sets aside says nothing of what it uses.
+
+    Raises:
+        OSError: it could not be started, or not be limited.
+    """
+    process = _start(argv, cwd, None, sandbox)
+    try:
+        _bind(process.pid, deadline_seconds)
+        conversation = _Conversation(process, time.monotonic() + deadline_seconds, _CAP_BYTES)
+        ended = conversation.hold(stdin)
+    finally:
+        _clear(process)
+    return conversation.done(ended=ended)
+
+
 def run_tethered(
     argv: Sequence[str],
     *,
@@ -155,6 +185,17 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     variables = clean_environment() if environment is None else environment
     return sandbox.start(Start(argv, cwd, variables, subprocess.PIPE, subprocess.PIPE, subprocess.PIPE))
+
+
+def _bind(pid: int, deadline_seconds: float) -> None:
+    """Limit a process that was just started, and what it starts from now on."""
+    processor = math.ceil(deadline_seconds) * (os.cpu_count() or 1) + 1
+    limits = ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, processor), (resource.RLIMIT_FSIZE, _FILE_BYTES))
+    with contextlib.suppress(ProcessLookupError):  # it has ended already
+        for kind, most in limits:
+            hard = resource.prlimit(pid, kind)[1]
+            bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.prlimit(pid, kind, (bound, bound))
 
 
 def at_terminal(argv: Sequence[str], stdin: bytes = b"") -> Done:

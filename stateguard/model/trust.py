@@ -115,7 +115,7 @@ class Trust:
     def expiring(self, by_seconds: float) -> tuple[tuple[Person, Key], ...]:
         """Return the keys that will have expired at a moment, Unix time, with whose they are, the first ones first."""
         found = [(p, k) for p in self.people for k in p.keys if k.expired(by_seconds)]
-        return tuple(sorted(found, key=lambda one: one[1].expires_at))
+        return tuple(sorted(found, key=lambda one: parse_rfc3339(one[1].expires_at)))
 
     def former_owner(self, fingerprint: str) -> str | None:
         """Return the name of the person whose key this was."""

@@ -18,7 +18,7 @@ def check(asked: CommandCheck, timeout_seconds: float, live: Path, sandbox: Sand
     The reason for a failure is the last line it wrote: to standard error, or else to standard output.
     """
     try:
-        done = command.run(asked.argv, cwd=live, deadline_seconds=timeout_seconds, sandbox=sandbox)
+        done = command.run_bounded(asked.argv, cwd=live, deadline_seconds=timeout_seconds, sandbox=sandbox)
     except FileNotFoundError as error:
         return broken(f"{error.filename or asked.argv[0]}: no such program or directory")
     except (OSError, ValueError) as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -136,3 +137,33 @@ def test_a_tethered_program_does_not_outlive_a_killed_parent(tmp_path: Path) -> 
 
 def test_a_tethered_program_yields_to_others() -> None:
     assert int(command.run_tethered(["nice"], cancel=Cancel()).output) >= 10
+
+
+LIMITS = "import resource as r; print(*(r.getrlimit(k) for k in (r.RLIMIT_CPU, r.RLIMIT_CORE, r.RLIMIT_FSIZE)))"
+
+
+def test_a_bounded_program_and_what_it_starts_is_limited() -> None:
+    argv = ("sh", "-c", f"read -r _; {sys.executable} -c '{LIMITS}'")
+    done = command.run_bounded(argv, stdin=b"go\n", deadline_seconds=2.5)
+    seconds = 3 * (os.cpu_count() or 1) + 1
+    assert done.output.decode().strip() == f"({seconds}, {seconds}) (0, 0) ({1 << 30}, {1 << 30})"
+
+
+def test_a_bounded_program_fills_no_disk(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    argv = ("sh", "-c", 'read -r _; exec dd if=/dev/zero of="$1" bs=1 seek=1073741824 count=1', "sh", str(file))
+    assert command.run_bounded(argv, stdin=b"go\n").status not in (0, None)
+    assert file.stat().st_size <= 1 << 30
+    assert command.run(argv, stdin=b"go\n").status == 0
+
+
+INSIDE = f"""\
+from stateguard.host import command
+argv = ("sh", "-c", "read -r _; {sys.executable} -c '{LIMITS}'")
+print(command.run_bounded(argv, stdin=b"go\\n", deadline_seconds=60).output.decode())
+"""
+
+
+def test_a_limit_that_is_lower_already_stays() -> None:
+    argv = ("sh", "-c", 'ulimit -t 2; exec "$@"', "sh", sys.executable, "-c", INSIDE)
+    assert command.run(argv).output.startswith(b"(2, 2)")

@@ -38,6 +38,11 @@ def test_agents_know_their_directory_and_role() -> None:
     assert not AgentSpec("a", ("run",)).parent
 
 
+def test_variables_are_plain_or_name_a_secret() -> None:
+    spec = AgentSpec("a", ("run",), environment=(("MODE", "fast"), ("TOKEN", "secret://forge")))
+    assert (spec.plain, spec.secrets) == ({"MODE": "fast"}, {"TOKEN": "forge"})
+
+
 def test_channels_touch_their_ends() -> None:
     channel = Channel("c", "protocols/c.yaml", "user", "a")
     assert channel.touches("a")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, strategies as st
 
 from stateguard.errors import TrustError
 from stateguard.model.moment import parse_rfc3339
-from stateguard.model.trust import Key, Lock, Person, Role, Trust
-from stateguard.trust.roles import qualified, quorum
+from stateguard.model.trust import Key, Lock, Person, Role, Thresholds, Trust
+from stateguard.trust.roles import decided_by, qualified, quorum
 
 AT = "2026-07-01T10:00:00.000Z"
 NOW, PAST, FUTURE = parse_rfc3339(AT), AT, "2026-07-01T10:00:00.001Z"
@@ -117,3 +119,21 @@ def test_a_key_counts_until_its_time_has_come() -> None:
     assert qualified(trust, Role.BASELINE, "a", NOW - 1).name == "ann"
     assert [k.fingerprint for _, k in trust.expiring(NOW)] == ["a"]
     assert [k.fingerprint for _, k in trust.expiring(NOW + 1)] == ["a", "b"]
+
+
+@given(trusts(), trusts(), numbers)
+def test_admins_decide_what_whoever_commands_the_guard_does_not(one: Trust, other: Trust, k: int) -> None:
+    before, after = replace(one, thresholds=Thresholds(admin=k)), replace(other, version=2)
+    admins = any(Role.ADMIN in person.roles for person in before.people)
+    same_but_locks = replace(after, version=1, locked=()) == replace(before, locked=())
+    kept = set(before.locked) <= set(after.locked)
+    assert decided_by(before, after) == (0 if not admins or (same_but_locks and kept) else k)
+
+
+@given(trusts(), st.sampled_from(NAMES), numbers)
+def test_a_lock_waits_for_nobody_and_its_end_for_admins(trust: Trust, name: str, k: int) -> None:
+    before = replace(trust, locked=(), thresholds=Thresholds(admin=k))
+    locked = replace(before, version=2, locked=(Lock(name, "", AT),))
+    assert decided_by(before, locked) == 0
+    admins = any(Role.ADMIN in person.roles for person in before.people)
+    assert decided_by(locked, replace(before, version=3)) == (k if admins else 0)
