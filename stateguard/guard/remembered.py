@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stateguard import __version__
@@ -50,18 +50,20 @@ class Remembered:
         self._kept = 0
 
     def digests(self) -> DigestCache:
-        """Return the digests that were known."""
+        """Return the digests that were known, once."""
         cache = DigestCache()
         cache.unpack(self._parts.digests)
+        self._parts = replace(self._parts, digests=b"")
         return cache
 
     def seen(self) -> tuple[bytes, bytes]:
-        """Return what was seen in the live directory."""
-        return self._parts.seen
+        """Return what was seen in the live directory, once: it is much."""
+        seen, self._parts = self._parts.seen, replace(self._parts, seen=_Parts().seen)
+        return seen
 
     def recall(self, archive: Archive) -> None:
         """Let an archive go on from the last snapshot, if that is still what it was."""
-        last, self._parts = self._parts.last, _Parts(self._parts.seen)
+        last, self._parts = self._parts.last, replace(self._parts, last=b"")
         if last:
             archive.unpack(last)
 
