@@ -212,17 +212,13 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     repository, captured = (SpooledRepository(p, home.spool / p.name) for p in (home.repository, home.captured))
     database, footing = Database(home.database), Footing((captured, repository), Relief(home.reserve))
     journal, store, audit = Journal(database), Store(database), Audit(repository, database, signing.sign)
-    inside, tested, wake = home.inside(live), Trials(database), threading.Event()
+    inside, remembered = home.inside(live), Remembered(home, live)
+    tested, wake, digests = Trials(database), threading.Event(), remembered.digests()
     declared = Declared(repository, [literal(inside)] if inside else [], tested.flaky)
-    remembered, secrets = Remembered(home, live), Keeping(home, repository)
-    digests = remembered.digests()
-    books = Books(repository, journal, audit, declared, signing.sign, digests)
+    books, secrets = Books(repository, journal, audit, declared, signing.sign, digests), Keeping(home, repository)
     sandbox, reach, runtime, prober = _running(home, live, identity, kept, wake, secrets.value)
-    scanner = Scanners(live, repository, declared, remembered)
     watch, watermarks, recorder = Watch(prober, runtime, wake), Watermarks(database), Recorder(books, runtime)
-    tracked = Tracked(scanner.current, lambda one, other: declared.differing(one, other).paths)
-    archive = Archive(Kept(repository, captured, watermarks, digests), declared, scanner.current, tracked)
-    remembered.recall(archive)
+    scanner, tracked, archive = _looking(live, Kept(repository, captured, watermarks, digests), declared, remembered)
     preparation = Preparation(declared, archive, scanner.current, runtime, prober, tracked, inside)
     parts = Parts(
         live, repository, captured, scanner.current, archive, runtime, prober, watch, declared.system, recorder.record,
@@ -230,7 +226,6 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     )  # fmt: skip
     operations = Operations(books, preparation, Engine(journal, Stages(parts), announce, footing), footing)
     pinned, people = load_pinned(home.trust), People(home.trust, home.keys / "gnupg", database, audit)
-    sources, witness = Sources(repository, captured), Witness(repository, pinned)
     baselines = Baselines(Places(repository, captured, identity, database), audit, pinned, signing.key, people)
     reporter, carrier = Reporter(books, store, prober), Carrier(operations, store)
     return Guard(
@@ -259,13 +254,22 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
         prober=prober,
         trials=tested,
         watch=watch,
-        mirrors=Syncing(sources, MirrorStore(database), witness, home.run),
+        mirrors=Syncing(Sources(repository, captured), MirrorStore(database), Witness(repository, pinned), home.run),
         wake=wake,
         live=live,
         kept_settings=kept,
         remember=lambda: scanner.keep(digests, archive),
         _scanner=scanner.current,
     )
+
+
+def _looking(live: Path, kept: Kept, declared: Declared, remembered: Remembered) -> tuple[Scanners, Tracked, Archive]:
+    """Return what looks at the live directory, what knows its drift, and what keeps what lies there."""
+    scanners = Scanners(live, kept.repository, declared, remembered)
+    tracked = Tracked(scanners.current, lambda one, other: declared.differing(one, other).paths)
+    archive = Archive(kept, declared, scanners.current, tracked)
+    remembered.recall(archive)
+    return scanners, tracked, archive
 
 
 def _running(
