@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import json
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from stateguard import __version__
-from stateguard.errors import StateguardError, UsageProblemError
+from stateguard.errors import StateguardError, StorageError, UsageProblemError
 from stateguard.text.escape import terminal
 
 COMMANDS = (
@@ -76,10 +77,7 @@ def run(argv: list[str] | None = None) -> int:
         print("stopped before anything was changed", file=sys.stderr)
         return _INTERRUPTED
     except click.ClickException as error:
-        hint = "see: stateguard --help"
-        if isinstance(error, click.UsageError) and error.ctx is not None:
-            hint = f"see: {error.ctx.command_path} --help"
-        return _failed(UsageProblemError(error.format_message(), next_step=hint), as_json=as_json)
+        return _misused(error, as_json=as_json)
     except StateguardError as error:
         return _failed(error, as_json=as_json)
     except BrokenPipeError:
@@ -91,6 +89,17 @@ def run(argv: list[str] | None = None) -> int:
 
             traceback.print_exc()
         return _failed(_unexpected(error, given), as_json=as_json)
+
+
+def _misused(error: click.ClickException, *, as_json: bool) -> int:
+    """Say what is wrong with a command line; of a group without a command its manual is all there is to say."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
+        click.echo(error.format_message(), err=True)
+        return UsageProblemError.exit
+    hint = "see: stateguard --help"
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"see: {error.ctx.command_path} --help"
+    return _failed(UsageProblemError(error.format_message(), next_step=hint), as_json=as_json)
 
 
 def _failed(error: StateguardError, *, as_json: bool) -> int:
@@ -107,7 +116,25 @@ def _failed(error: StateguardError, *, as_json: bool) -> int:
     return error.exit
 
 
+def _owner(path: str) -> str:
+    """Return whose a path is, or what of it can be seen; nothing if it is this user's own."""
+    import pwd
+
+    for place in (Path(path), *Path(path).parents):
+        with contextlib.suppress(OSError):
+            uid = place.stat().st_uid
+            if uid == os.geteuid():
+                return ""
+            with contextlib.suppress(KeyError):
+                return pwd.getpwuid(uid).pw_name
+            return str(uid)
+    return ""
+
+
 def _unexpected(error: Exception, given: list[str]) -> StateguardError:
+    if isinstance(error, PermissionError) and error.filename is not None and (owner := _owner(error.filename)):
+        message = f"{error.filename} is {owner}'s, and may not be read or written by others"
+        return StorageError(message, next_step=f"run it as that user: sudo -u {owner} stateguard …")
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # not repeated: a key may have been pasted
         return UsageProblemError("an argument is too long to be the name of a file", next_step="see: stateguard --help")
     import traceback

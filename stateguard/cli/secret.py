@@ -37,7 +37,9 @@ def set_(ctx: click.Context, words: tuple[str, ...]) -> None:
     name, *more = words
     if more:  # not click's own error, which would repeat it; nor is the name, as the two may have been mixed up
         message = "a value does not belong on the command line, where other users and the shell's history see it"
-        hint = "make it invalid if it was one; pipe the next: stateguard secret set NAME < FILE"
+        hint = (
+            "if it was a real one, revoke it where it came from; pipe a new one in: stateguard secret set NAME < FILE"
+        )
         raise UsageProblemError(message, next_step=hint)
     document = ask(ctx, "secret-set", secret=name, value=_value())
     show(ctx, document, _told(document))

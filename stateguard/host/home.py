@@ -115,7 +115,10 @@ class Home:
         """
         if not self.exists():
             message = f"{self.root} is no guard home"
-            raise NotFoundError(message, next_step=f"make one: stateguard --home {self.root} init --from DIRECTORY")
+            yours = "name yours: --home DIR, or export STATEGUARD_HOME=DIR"
+            raise NotFoundError(
+                message, next_step=f"{yours}; or make one: stateguard --home {self.root} init --from DIR"
+            )
         return self
 
     def create(self) -> None:

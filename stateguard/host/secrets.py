@@ -112,9 +112,9 @@ def require_secret(name: str, value: str) -> None:
         UsageProblemError: it cannot.
     """
     if not is_secret_name(name):
-        raise UsageProblemError(f"that is no name of a secret; names are {NAMES}")
+        raise UsageProblemError(f"that is no name of a secret; names are {NAMES}", next_step="choose another name")
     if not value:
-        raise UsageProblemError("the value is empty", next_step=f"pipe it in: stateguard secret set {name} < FILE")
+        raise UsageProblemError("the value is empty", next_step="pipe it in: < FILE, or type it")
     if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         message = f"the value holds NUL or has more than {MAX_BYTES // 1024} KiB; no variable can hold it"
         raise UsageProblemError(message)

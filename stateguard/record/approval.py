@@ -170,7 +170,9 @@ class Approvals:
         so_far = [before[place] for place in kept.counted]
         if given.signer.name in {one.signer.name for one in so_far}:
             message = f"{given.signer.name} has signed baseline {draft.statement.number} already"
-            raise RefusedError(message, next_step="somebody else must sign it: stateguard baseline sign")
+            raise RefusedError(
+                message, next_step=f"somebody else must: stateguard baseline sign {draft.statement.number} --key KEY"
+            )
         so_far.append(given)
         if self._count(draft, so_far).reached:
             baseline = self._baselines.record(draft, so_far, actor)

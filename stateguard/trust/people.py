@@ -235,6 +235,12 @@ def _check_owner(trust: Trust, folder: Path, name: str, key: Key) -> None:
     if owner is not None and owner.name != name:
         message = f"the key {key.fingerprint} is {owner.name}'s; a key has one owner"
         raise RefusedError(message, next_step=f"stateguard trust remove {owner.name} --key {key.fingerprint}")
+    earlier = trust.former_owner(key.fingerprint)
+    if earlier not in (None, name):
+        message = (
+            f"the key {key.fingerprint} was {earlier}'s, whose signatures with it still count for what was accepted"
+        )
+        raise RefusedError(message, next_step=f"give a key of {name}'s own: ssh-keygen -t ed25519")
     if key.fingerprint == load_pinned(folder).fingerprint:
         raise RefusedError("this is the guard's own key; it is nobody else's", next_step="give a key of the person's")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from stateguard.errors import TrustError
 from stateguard.model.trust import Person, Role, Trust
+from stateguard.text.words import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,24 @@ def quorum(trust: Trust, role: Role, keys: Sequence[str], needed: int, now_secon
             continue  # whoever does not qualify is not counted; there is nothing to be said of it here
         places.setdefault(person.name, place)
     return Quorum(tuple(places.values()), needed)
+
+
+def short_of(trust: Trust, now_seconds: float) -> tuple[str, ...]:
+    """Return a sentence for each decision that too few persons could sign now, Unix time, or that nobody has to."""
+    found = []
+    for role, needed in ((Role.BASELINE, trust.thresholds.baseline), (Role.ADMIN, trust.thresholds.admin)):
+        able = [p for p in trust.holders(role) if any(_counts(trust, role, k.fingerprint, now_seconds) for k in p.keys)]
+        if needed > max(len(able), 1) or (trust.holders(role) and not able):
+            found.append(f"{count(len(able), 'person')} can sign as {role}, and it takes {needed}")
+    return tuple(found)
+
+
+def _counts(trust: Trust, role: Role, key: str, now_seconds: float) -> bool:
+    try:
+        qualified(trust, role, key, now_seconds)
+    except TrustError:
+        return False
+    return True
 
 
 def decided_by(before: Trust, after: Trust) -> int:

@@ -124,3 +124,27 @@ def test_every_shell_has_its_script(nowhere: Driver, shell: str, says: str) -> N
 
 def test_other_shells_are_refused(nowhere: Driver) -> None:
     nowhere.refused("completion", "tcsh", status=2)
+
+
+def test_a_group_without_a_command_shows_its_manual(nowhere: Driver) -> None:
+    done = nowhere.run("secret")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: stateguard secret ")
+    assert "an environment value secret://NAME" in done.stderr
+    assert nowhere.refused("secret", status=2)["next"] == "see: stateguard secret --help"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try to be somebody else")
+def test_whose_home_it_is_is_said_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    home = tmp_path / "home"
+    (home / "repo.git").mkdir(parents=True)
+    (home / "guard.yaml").touch()
+    # Imported before: that user may not be able to read the interpreter.
+    needed = "os, sys, pwd, traceback, stateguard.text.redact, stateguard.guard.client, stateguard.cli.status"
+    code = f"import {needed}; from stateguard.cli import main; os.setuid(65534); sys.exit(main.run(sys.argv[1:]))"
+    argv = [sys.executable, "-c", code, "--home", str(home), "status"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 12, done.stderr
+    assert "is root's, and may not be read or written by others" in done.stderr
+    assert "next: run it as that user: sudo -u root stateguard" in done.stderr

@@ -101,6 +101,10 @@ def test_two_persons_approve_what_takes_two(tiny: Driver, tmp_path: Path) -> Non
         waiting = {"what": f"baseline/{number}", "signers": ["ann"], "threshold": 2}
         assert tiny.status()["pending"] == [waiting]
         assert f"pending      baseline/{number}: 1 of 2 signatures (ann)" in tiny.must("status")
+        assert tiny.ask("baseline", "show", str(number))["fingerprint"] == first["fingerprint"]
+        assert "pending, 1 of 2 signatures" in tiny.must("baseline", "show", f"baseline/{number}")
+        error = tiny.refused("baseline", "verify", str(number), status=15)
+        assert (error["next"], "1 of 2" in error["message"]) == (f"look at it: stateguard baseline show {number}", True)
         refused_again = tiny.refused("baseline", "create", "--sign", paths["bob"], status=1)
         assert f"baseline sign {number} --key KEY" in refused_again["next"]
         assert re.search(

@@ -37,3 +37,7 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 @given(st.text(alphabet="abcXYZ019", min_size=6, max_size=30))
 def test_a_password_in_a_url_does_not_survive(secret: str) -> None:
     assert f"{secret}!" not in redact(f"fatal: https://me:{secret}!@host/repo.git")
+
+
+def test_the_name_of_a_secret_is_none() -> None:
+    assert redact("an environment value secret://NAME names one") == "an environment value secret://NAME names one"

@@ -222,10 +222,12 @@ class TestRemove:
             after = people.removed(with_ann(folder), "ann", fingerprint, LATER)
             assert (after.people, after.former_owner(ANN.fingerprint)) == ((), "ann")
 
-    def test_a_removed_key_may_come_back_even_to_another(self, folder: Path) -> None:
+    def test_a_removed_key_may_come_back_but_to_nobody_else(self, folder: Path) -> None:
         gone = people.removed(with_ann(folder), "ann", None, LATER)
-        back = people.added(gone, folder, "bob", ANN, None)
-        assert (back.version, back.former, back.owner(ANN.fingerprint).name) == (3, (), "bob")  # type: ignore[union-attr]
+        back = people.added(gone, folder, "ann", ANN, None)
+        assert (back.version, back.former, back.owner(ANN.fingerprint).name) == (3, (), "ann")  # type: ignore[union-attr]
+        with pytest.raises(RefusedError, match="was ann's"):
+            people.added(gone, folder, "bob", ANN, None)
 
     def test_whoever_is_not_there(self, folder: Path) -> None:
         for name, fingerprint in (("bob", None), ("ann", BOB.fingerprint), ("ann", ""), ("", None)):

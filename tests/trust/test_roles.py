@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from stateguard.errors import TrustError
 from stateguard.model.moment import parse_rfc3339
 from stateguard.model.trust import Key, Lock, Person, Role, Thresholds, Trust
-from stateguard.trust.roles import decided_by, qualified, quorum
+from stateguard.trust.roles import decided_by, qualified, quorum, short_of
 
 AT = "2026-07-01T10:00:00.000Z"
 NOW, PAST, FUTURE = parse_rfc3339(AT), AT, "2026-07-01T10:00:00.001Z"
@@ -137,3 +137,21 @@ def test_a_lock_waits_for_nobody_and_its_end_for_admins(trust: Trust, name: str,
     assert decided_by(before, locked) == 0
     admins = any(Role.ADMIN in person.roles for person in before.people)
     assert decided_by(locked, replace(before, version=3)) == (k if admins else 0)
+
+
+@given(trusts(), numbers, numbers)
+def test_it_is_said_when_too_few_can_sign(trust: Trust, baseline: int, admin: int) -> None:
+    trust = replace(trust, thresholds=Thresholds(baseline, admin))
+    found = " ".join(short_of(trust, NOW))
+    for role, needed in ((Role.BASELINE, baseline), (Role.ADMIN, admin)):
+        able = len(persons(trust, role, KEYS))
+        named = any(role in person.roles for person in trust.people)
+        assert (f"can sign as {role}" in found) == (needed > max(able, 1) or (named and able == 0))
+
+
+@given(trusts())
+def test_where_nothing_is_said_enough_signatures_can_be_had(trust: Trust) -> None:
+    trust = replace(trust, thresholds=Thresholds(2, 2))
+    if not short_of(trust, NOW):
+        for one in (Role.BASELINE, Role.ADMIN):
+            assert quorum(trust, one, KEYS, 2, NOW).reached

@@ -24,12 +24,19 @@ def _baseline_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[s
 
 
 def _baseline_show(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
+    pending = _waiting(desk, str(parameters["number"]))
+    if pending is not None:
+        return pending.as_json() | {"evidence": pending.draft.statement.evidence, "tag": None}
     baseline = desk.guard.baselines.find(str(parameters["number"]))
     return baseline.as_json() | {"evidence": baseline.statement.evidence, "tag": baseline.tag_object}
 
 
 def _baseline_verify(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
     wanted = parameters.get("number")
+    pending = _waiting(desk, str(wanted)) if wanted else None
+    if pending is not None:
+        message = f"{pending.draft.statement.tag} waits: it has {len(pending.signers)} of {pending.needed} signatures"
+        raise NotFoundError(message, next_step=f"look at it: stateguard baseline show {wanted}")
     chosen = [desk.guard.baselines.find(str(wanted))] if wanted else desk.guard.baselines.all()
     results = []
     for baseline in chosen:
@@ -117,10 +124,16 @@ def _number(parameters: dict[str, Any]) -> int:
     return int(text)
 
 
-def _baseline_revoke(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+def _waiting(desk: Desk, target: str) -> Pending | None:
+    """Return the baseline that waits for signatures, if a TARGET names it."""
     pending = desk.guard.approvals.pending(desk.guard.applied)
-    named = str(parameters["number"]).removeprefix("baseline/")
-    if pending is not None and named == str(pending.draft.statement.number):
+    named = target.removeprefix("baseline/")
+    return pending if pending is not None and named == str(pending.draft.statement.number) else None
+
+
+def _baseline_revoke(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
+    pending = _waiting(desk, str(parameters["number"]))
+    if pending is not None:
         desk.guard.approvals.give_up(pending, actor(parameters), str(parameters.get("reason") or "given up"))
         say(f"{pending.draft.statement.tag} is given up; nobody else needs to sign it")
         return pending.as_json() | {"pending": False}

@@ -18,7 +18,7 @@ from stateguard.record.changes import Proposal
 from stateguard.record.trail import follow
 from stateguard.trust.keys import PRINCIPAL, load_pinned
 from stateguard.trust.people import added, gpg_key, locked, removed, rotated, ssh_key, unlocked, with_threshold
-from stateguard.trust.roles import decided_by
+from stateguard.trust.roles import decided_by, short_of
 
 
 def _trust_list(desk: Desk, _parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -101,7 +101,16 @@ def _decide(
         return _to_sign(desk, found)
     changes.change(before, after, actor(parameters), body, force=bool(parameters.get("force")))
     say("nothing to change" if after == before else f"trust version {after.version}")
+    _warn(before, after, say)
     return _document(desk, after)
+
+
+def _warn(before: Trust, after: Trust, say: Say) -> None:
+    """Say at once what a change leaves nobody able to decide, or to anybody."""
+    for sentence in short_of(after, wall_seconds()):
+        say(f"warning: {sentence}")
+    if before.holders(Role.ADMIN) and not after.holders(Role.ADMIN):
+        say("warning: nobody is an admin any more: whoever commands the guard changes whose signatures count")
 
 
 def _to_sign(desk: Desk, found: Proposal) -> dict[str, Any]:
@@ -123,11 +132,13 @@ def _trust_submit(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str,
         payload = base64.b64decode(str(parameters.get("payload")), validate=True)
     except ValueError as error:
         raise UsageProblemError("what was signed is not sent as base64") from error
+    before = desk.guard.people.trust()
     found = desk.guard.changes.submit(payload, str(parameters.get("signature")), actor(parameters))
     if isinstance(found, Proposal):
         say(f"trust version {found.after.version} has {len(found.signers)} of {found.needed} signatures")
     else:
         say(f"trust version {found.version}")
+        _warn(before, found, say)
     return _document(desk, desk.guard.people.trust())
 
 

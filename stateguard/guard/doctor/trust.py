@@ -11,11 +11,11 @@ from stateguard.errors import StateguardError
 from stateguard.guard.doctor.finding import Finding, Subject, ok, problem, warning
 from stateguard.guard.doctor.records import reading
 from stateguard.host.clock import wall_seconds
-from stateguard.model.trust import EXPIRY_WARNING_SECONDS, Role, Trust
+from stateguard.model.trust import EXPIRY_WARNING_SECONDS, Trust
 from stateguard.record.people import digest_of
 from stateguard.text.words import count
 from stateguard.trust.people import read
-from stateguard.trust.roles import qualified
+from stateguard.trust.roles import short_of
 
 _RESTORE = "stateguard trust restore"
 
@@ -69,16 +69,7 @@ def _expiring(found: Trust, now: float) -> Iterator[Finding]:
 
 def _too_few(found: Trust, now: float) -> Iterator[Finding]:
     """Find roles of which more persons must sign than can."""
-    for role, needed in ((Role.BASELINE, found.thresholds.baseline), (Role.ADMIN, found.thresholds.admin)):
-        able = [p.name for p in found.holders(role) if any(_counts(found, role, k.fingerprint, now) for k in p.keys)]
-        if needed > max(len(able), 1):
-            message = f"{count(len(able), 'person')} can sign as {role}, and it takes {needed}"
-            yield warning("trust", message, f"stateguard trust add NAME --ssh KEY.pub --role {role}")
-
-
-def _counts(found: Trust, role: Role, key: str, now: float) -> bool:
-    try:
-        qualified(found, role, key, now)
-    except StateguardError:
-        return False
-    return True
+    for message in short_of(found, now):
+        yield warning(
+            "trust", message, "stateguard trust add NAME --ssh KEY.pub --role ROLE, with every role of that person"
+        )
