@@ -57,8 +57,7 @@ check: .venv/.ready-dev
 	@echo "Checks passed: ruff, mypy, import-linter."
 
 sbom: .venv/.ready-dev
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.cdx.json $(BIN)/python
-	@echo "Written: sbom.cdx.json"
+	@$(BIN)/python .ci/sbom sbom.cdx.json
 
 test: check
 	@$(BIN)/python -m pytest -q -n 2 $(DECISIONS) --cov --cov-report=

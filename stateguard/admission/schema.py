@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from typing import TYPE_CHECKING
 
 from stateguard.config.document import Document
 from stateguard.config.problem import Problem, clipped, shown
+
+# jsonschema is imported where a schema is looked at: with some packages beside it, which others may need, its import
+# takes more than a second, and every command would wait for it.
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LOCAL = re.compile(r"#|#/\$defs/[^/%]+")
@@ -32,6 +33,9 @@ def schema_problems(schema: Document) -> list[Problem]:
     problems = list(_reach(schema))
     if problems:
         return problems[:_MOST]
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         Draft202012Validator.check_schema(schema.value)
     except SchemaError as error:
@@ -64,6 +68,10 @@ def _reach(schema: Document) -> Iterator[Problem]:
 
 def instance_problems(document: Document, schema: Document) -> list[Problem]:
     """Return where a document does not hold to a schema that :func:`schema_problems` had nothing against."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
     value = schema.value if isinstance(schema.value, (dict, bool)) else True
     validator = Draft202012Validator(value, registry=Registry())
     problems: list[Problem] = []
