@@ -13,11 +13,11 @@ from stateguard.cli.context import home_of, say, show
 def command(ctx: click.Context, dry_run: bool) -> None:
     """Upgrade the home to this version (`run` and every writing command do so by themselves first)."""
     from stateguard.guard.upgrade import needed, upgrade
-    from stateguard.host.lock import WriterLock
+    from stateguard.host.lock import WriterLock, daemon_holds
 
     home = home_of(ctx).require()
     found = needed(home)
-    if found.steps and not dry_run:
+    if not dry_run and (found.steps or daemon_holds(home.writer_lock) is None):  # a guard that runs has renewed it
         with WriterLock(home.writer_lock, "upgrade").acquire():
             found = upgrade(home, lambda text: say(ctx, text))
     if not found.steps:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stateguard import __version__
+from stateguard.errors import StateguardError
 from stateguard.host import files
 from stateguard.host.clock import boot_id
 from stateguard.host.home import Home
-from stateguard.host.logs import failure, warn
+from stateguard.host.logs import warn
 from stateguard.live.scan import Scanner
 from stateguard.model.identity import APPLIED, MAIN
 from stateguard.state.fingerprint import DigestCache
@@ -24,6 +25,7 @@ from stateguard.state.repository import Repository
 from stateguard.transition.archive import Archive
 from stateguard.transition.declared import Declared
 
+_FORMAT = 1
 _MANY = 5_000
 """So many files are read within a second: for fewer, nothing is kept."""
 
@@ -64,8 +66,11 @@ class Remembered:
     def recall(self, archive: Archive) -> None:
         """Let an archive go on from the last snapshot, if that is still what it was."""
         last, self._parts = self._parts.last, replace(self._parts, last=b"")
-        if last:
-            archive.unpack(last)
+        try:
+            if last:
+                archive.unpack(last)
+        except StateguardError as error:  # a repository that was put back holds no more than it did then
+            warn("the last snapshot is not gone on from; the next one is made without it", error=error.message)
 
     def keep(self, scanner: Scanner, digests: DigestCache, archive: Archive) -> None:
         """Keep what is known now, if much of it is new since it was kept last."""
@@ -78,23 +83,24 @@ class Remembered:
         content = json.dumps(about).encode() + b"\n" + b"".join(parts)
         try:
             files.replace(self._path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
-        except OSError:
-            failure("what is known of the state could not be kept; the next start takes longer")
+        except OSError as error:
+            warn("what is known of the state could not be kept; the next start takes longer", error=str(error))
 
     def _read(self) -> _Parts:
         try:
-            checksum, _, content = self._path.read_bytes().partition(b"\n")
-        except FileNotFoundError:
-            return _Parts()
+            kept = self._path.read_bytes() if self._path.is_file() else b""
         except OSError as error:
             warn("what was known of the state cannot be read; everything is looked at", error=str(error))
             return _Parts()
+        if not kept:
+            return _Parts()
+        checksum, _, content = kept.partition(b"\n")
         if hashlib.sha256(content).hexdigest().encode() != checksum:
             warn("what was known of the state is damaged; everything is looked at", file=str(self._path))
             return _Parts()
         head, _, body = content.partition(b"\n")
         about, here = json.loads(head), self._about()
-        if about["version"] != here["version"] or about["live"] != here["live"]:
+        if any(about.get(key) != here[key] for key in ("format", "version", "live")):
             return _Parts()
         parts = []
         for length in about["lengths"]:
@@ -106,7 +112,7 @@ class Remembered:
         """Return what must be the same for anything to be believed."""
         found = self._live.stat() if self._live.is_dir() else None
         place = [os.path.realpath(self._live), found.st_dev if found else 0, found.st_ino if found else 0]
-        return {"version": __version__, "boot": boot_id(), "live": place}
+        return {"format": _FORMAT, "version": __version__, "boot": boot_id(), "live": place}
 
 
 class Scanners:

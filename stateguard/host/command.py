@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import resource
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stateguard.host.logs import warn
 from stateguard.host.sandbox import UNCONFINED, Sandbox, Start
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
@@ -128,7 +130,7 @@ def run_bounded(
     what a runtime sets aside says nothing of what it uses.
 
     Raises:
-        OSError: it could not be started, or not be limited.
+        OSError: it could not be started.
     """
     process = _start(argv, cwd, None, sandbox)
     try:
@@ -191,11 +193,21 @@ def _bind(pid: int, deadline_seconds: float) -> None:
     """Limit a process that was just started, and what it starts from now on."""
     processor = math.ceil(deadline_seconds) * (os.cpu_count() or 1) + 1
     limits = ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, processor), (resource.RLIMIT_FSIZE, _FILE_BYTES))
-    with contextlib.suppress(ProcessLookupError):  # it has ended already
+    try:
         for kind, most in limits:
             hard = resource.prlimit(pid, kind)[1]
             bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.prlimit(pid, kind, (bound, bound))
+    except ProcessLookupError:
+        return  # it has ended already
+    except PermissionError:
+        _say_unbound()
+
+
+@functools.cache
+def _say_unbound() -> None:
+    """Say once that another user's processes cannot be limited: root needs CAP_SYS_RESOURCE for it."""
+    warn("processor time and file sizes of what another user runs cannot be limited without CAP_SYS_RESOURCE")
 
 
 def at_terminal(argv: Sequence[str], stdin: bytes = b"") -> Done:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 from pathlib import Path
 
@@ -16,6 +18,9 @@ IDENTITY = "age"
 
 MAX_FILE_BYTES = 128 * 1024
 """The longest file: room for the longest value, armored, for a few recipients."""
+
+_HEADER_BYTES, _RECIPIENTS = 16 * 1024, 64
+"""A header is read in a time that grows with the square of its stanzas, and nothing else goes on meanwhile."""
 
 _BINARY = b"age-encryption.org/v1\n-> "
 _ARMORED = b"-----BEGIN AGE ENCRYPTED FILE-----"
@@ -58,12 +63,24 @@ def opened(content: bytes, keys: Path) -> bytes:
     if identity is None:
         raise NotFoundError("this guard has no age identity", next_step="make one: stateguard secret recipient")
     hint = "encrypt it anew for this guard: stateguard secret recipient"
-    if len(content) > MAX_FILE_BYTES or not is_age(content):
-        raise TrustError("the file is not encrypted with age, or too large", next_step=hint)
+    if len(content) > MAX_FILE_BYTES or not is_age(content) or not _is_modest(content):
+        raise TrustError("the file is not encrypted with age, too large, or for too many recipients", next_step=hint)
     try:
         return bytes(pyrage.decrypt(content, [identity]))
     except pyrage.DecryptError as error:
         raise TrustError("the file is damaged, or encrypted for others", next_step=hint) from error
+
+
+def _is_modest(content: bytes) -> bool:
+    """Say whether the header of a file, up to its MAC, is short enough to be read."""
+    if not content.startswith(_BINARY):
+        lines = content.strip().splitlines()
+        try:
+            content = base64.b64decode(b"".join(line.strip() for line in lines[1:-1]), validate=True)
+        except binascii.Error:
+            return False
+    header = content.partition(b"\n---")[0]
+    return len(header) <= _HEADER_BYTES and header.count(b"\n->") <= _RECIPIENTS
 
 
 def sealed(value: bytes, recipients: list[str]) -> bytes:

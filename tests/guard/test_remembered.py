@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -132,7 +134,7 @@ def test_stats_of_another_boot_are_not_believed_but_digests_are(kept: Kept) -> N
     assert computed == 0
 
 
-@pytest.mark.parametrize("changes", [{"version": "0.0.1"}, {"live": ["/elsewhere", 1, 2]}])
+@pytest.mark.parametrize("changes", [{"format": 0}, {"version": "0.0.1"}, {"live": ["/elsewhere", 1, 2]}])
 def test_nothing_is_believed_of_another_place_or_version(kept: Kept, changes: dict[str, object]) -> None:
     kept.file.write_bytes(resealed(kept.remember(), **changes))
     assert min(kept.reads(print_and_keep)) >= 5
@@ -173,3 +175,27 @@ def test_a_disk_that_refuses_fails_nothing(kept: Kept, caplog: pytest.LogCapture
     finally:
         kept.file.rmdir()
     assert "next start takes longer" in caplog.text
+
+
+def test_a_repository_that_was_put_back_keeps_no_guard_down(kept: Kept) -> None:
+    content = kept.remember()
+    head, _, body = content.partition(b"\n")[2].partition(b"\n")
+    lengths = json.loads(head)["lengths"]
+    last = json.loads(body[sum(lengths[:3]) :])
+    unknown = json.dumps([*last[:2], "f" * 40, last[3]]).encode()
+    body = body[: sum(lengths[:3])] + unknown
+    kept.file.write_bytes(resealed(b"\n" + head + b"\n" + body, lengths=[*lengths[:3], len(unknown)]))
+    guard = kept.guard()
+    assert guard.archive.packed() == b""
+    assert drift_now(guard) == ()
+    guard.close()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_there_is_not_waited_for(kept: Kept, make: Callable[[Path], None]) -> None:
+    kept.file.unlink(missing_ok=True)
+    make(kept.file)
+    try:
+        assert kept.reads()[0] >= 5
+    finally:
+        shutil.rmtree(kept.file) if kept.file.is_dir() else kept.file.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from pathlib import Path
 
@@ -104,3 +105,24 @@ def test_the_rules_for_secrets_are_silent_about_encrypted_files(keys: Path) -> N
 def test_the_place_of_a_secret_in_the_state(path: str, name: str | None) -> None:
     assert sealed_name(path) == name
     assert name is None or sealed_path(name) == path
+
+
+@pytest.mark.parametrize("stanza", [b"-> a\n\n", b"-> a " + b"b" * 60 + b"\n" + b"A" * 64 + b"\n\n"])
+@pytest.mark.parametrize("armored", [False, True])
+def test_a_header_without_end_is_not_read(keys: Path, stanza: bytes, armored: bool) -> None:
+    """Reading one takes a time that grows with the square of it: minutes for as much as a file may have."""
+    create_identity(keys)
+    header = b"age-encryption.org/v1\n" + stanza * (90_000 // len(stanza)) + b"--- " + b"A" * 43 + b"\n"
+    if armored:
+        lines = base64.encodebytes(header).replace(b"\n", b"")
+        rows = b"\n".join(lines[at : at + 64] for at in range(0, len(lines), 64))
+        header = b"-----BEGIN AGE ENCRYPTED FILE-----\n" + rows + b"\n-----END AGE ENCRYPTED FILE-----\n"
+    assert is_age(header)
+    with pytest.raises(TrustError, match="too many recipients"):
+        opened(header, keys)
+
+
+def test_as_many_recipients_as_anybody_has_are_fine(keys: Path) -> None:
+    mine = recipient_of(keys) or create_identity(keys)
+    others = [str(x25519.Identity.generate().to_public()) for _ in range(40)]
+    assert opened(sealed(b"value", [*others, mine]), keys) == b"value"
