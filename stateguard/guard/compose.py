@@ -10,7 +10,6 @@ from pathlib import Path
 
 from stateguard.admission.known import Known
 from stateguard.admission.references import Keeper
-from stateguard.agents.child import Secret
 from stateguard.agents.choose import make_runtime
 from stateguard.agents.runtime import GuardRuntime
 from stateguard.config.sections import literal
@@ -216,7 +215,7 @@ def compose(home: Home, announce: Callable[[Operation, Step], None]) -> Guard:
     tested, wake, digests = Trials(database), threading.Event(), remembered.digests()
     declared = Declared(repository, [literal(inside)] if inside else [], tested.flaky)
     books, secrets = Books(repository, journal, audit, declared, signing.sign, digests), Keeping(home, repository)
-    sandbox, reach, runtime, prober = _running(home, live, identity, kept, wake, secrets.value)
+    sandbox, reach, runtime, prober = _running(home, live, identity, kept, wake, secrets)
     watch, watermarks, recorder = Watch(prober, runtime, wake), Watermarks(database), Recorder(books, runtime)
     scanner, tracked, archive = _looking(live, Kept(repository, captured, watermarks, digests), declared, remembered)
     preparation = Preparation(declared, archive, scanner.current, runtime, prober, tracked, inside)
@@ -273,15 +272,16 @@ def _looking(live: Path, kept: Kept, declared: Declared, remembered: Remembered)
 
 
 def _running(
-    home: Home, live: Path, identity: str, kept: Settings, wake: threading.Event, secret: Secret
+    home: Home, live: Path, identity: str, kept: Settings, wake: threading.Event, secrets: Keeping
 ) -> tuple[Sandbox, Reach, GuardRuntime, Prober]:
     """Return what keeps what a push chose from the home and from networks, and who uses it: agents and probes."""
     settings, reach = kept.now(), Reach(lambda: kept.now().probe_networks)
     outside = os.path.realpath(home.root) if home.inside(live) else ""
     keep_apart(live, home.root, within(home.root, live) or outside)
     sandbox = choose(home.root, live, settings.agents_user, confine=settings.confine)
-    runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set(), sandbox, reach, secret)
-    return sandbox, reach, runtime, Prober(live, lambda _: wake.set(), sandbox=sandbox, reach=reach)
+    runtime = make_runtime(settings.runtime, live, home, identity, lambda _: wake.set(), sandbox, reach, secrets.value)
+    prober = Prober(live, lambda _: wake.set(), sandbox=sandbox, reach=reach, conceal=secrets.conceal)
+    return sandbox, reach, runtime, prober
 
 
 class _Signing:

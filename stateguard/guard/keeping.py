@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from stateguard.errors import NotFoundError, StateguardError, StorageError
 from stateguard.host.home import Home
+from stateguard.host.logs import warn
 from stateguard.host.secrets import Secrets, text_of
 from stateguard.model.secret import sealed_path
 from stateguard.state.repository import Repository
 from stateguard.state.treemap import TreeMap
+from stateguard.text.redact import without
 from stateguard.trust.age import opened
 
 
@@ -15,8 +19,9 @@ class Keeping:
     """The secrets that agents of this home get. What is set in the home wins over what the state carries."""
 
     def __init__(self, home: Home, repository: Repository) -> None:
-        """``repository`` holds the states. Nothing is read or remembered."""
+        """``repository`` holds the states."""
         self._keys, self._repository, self.set = home.keys, repository, Secrets(home.secrets)
+        self._handed: set[str] = set()
 
     def value(self, name: str, revision: str) -> str:
         """Return a secret for an agent of a commit.
@@ -31,7 +36,21 @@ class Keeping:
             content = self.sealed(name, revision)
             if content is None:
                 raise
-        return text_of(opened(content, self._keys), name)
+        value = text_of(opened(content, self._keys), name)
+        self._handed.add(value)
+        return value
+
+    def conceal(self, text: str) -> str:
+        """Return a line without the values of secrets: those that are set, and those opened since the guard began."""
+        values = set(self._handed)
+        try:
+            for name in self.set.names():
+                with contextlib.suppress(StateguardError):  # what cannot be used was handed to nobody
+                    values.add(self.set.value(name))
+        except StorageError as error:
+            warn("secrets cannot be read; what probes say is kept to itself", error=error.message)
+            return "(not shown: the secrets to leave out cannot be read)"
+        return without(text, values)
 
     def sealed(self, name: str, revision: str) -> bytes | None:
         """Return the encrypted file of a secret in a commit, or None.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from stateguard.errors import NotFoundError
@@ -52,6 +53,7 @@ def selftest(
             progress(done, of, _TITLE)
 
     found = trials(probes, guard.live, runs, told, sandbox=guard.sandbox, reach=guard.reach) if probes else []
+    found = [replace(one, last_failure=guard.secrets.conceal(one.last_failure)) for one in found]
     guard.trials.record(found)
     documents = [trial_document(p, t) for p, t in zip(probes, found, strict=True)]
     return {"probes": documents, "flaky": [d["probe"] for d in documents if d["flaky"] and d["required"]]}

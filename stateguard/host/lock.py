@@ -55,7 +55,11 @@ class WriterLock:
                 if role == "daemon" or time.monotonic() >= give_up_at:
                     os.close(fd)
                     message = f"{self._path} is held by {role} (process {pid})"
-                    hint = "ask it with any command, or stop it first" if role == "daemon" else "try again in a moment"
+                    hint = (
+                        "try again in a moment: it may be about to answer; or stop it first"
+                        if role == "daemon"
+                        else "try again in a moment"
+                    )
                     raise LockHeldError(message, next_step=hint) from None
                 time.sleep(0.02)
         os.ftruncate(fd, 0)

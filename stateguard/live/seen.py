@@ -30,7 +30,8 @@ class Seen:
     def keep(self, path: str, signature: Signature, hashed_at: float, entry: Entry) -> None:
         """Remember what was read at a path at ``hashed_at`` (nanoseconds of Unix time), after a look at its stat.
 
-        It is trusted if any later change would show in the signature: that was old enough when the file was read.
+        It is trusted if any later change would show in the signature: that was old enough when the file was read. One
+        through a mapping of memory that was dirty before shows in no stat; those are for the scrub.
         """
         trusted = max(signature[_CHANGED_AT]) < hashed_at - _RACY_NANOSECONDS
         head = self._HEAD.pack(trusted, entry.mode, bytes.fromhex(entry.id))

@@ -74,6 +74,7 @@ class Prober:
         workers: int = 8,
         sandbox: Sandbox = UNCONFINED,
         reach: Reach = ORDINARY,
+        conceal: Callable[[str], str] = str,
     ) -> None:
         """Ask nothing yet.
 
@@ -83,8 +84,10 @@ class Prober:
             workers: how many probes may be asked at the same time.
             sandbox: starts the commands.
             reach: says which addresses may be asked.
+            conceal: takes out of what a probe said what nobody may read.
         """
         self._live, self._changed, self._sandbox, self._reach = live, changed, sandbox, reach
+        self._conceal = conceal
         self._entries: dict[str, _Entry] = {}
         self._paused: set[str] = set()
         self._ready = threading.Condition()
@@ -209,7 +212,7 @@ class Prober:
         begun_at = boot_seconds()
         outcome = ask(probe, self._live, self._sandbox, self._reach)
         now = boot_seconds()
-        observation = Observation(probe.id, outcome.result, outcome.message, begun_at, now - begun_at)
+        observation = Observation(probe.id, outcome.result, self._conceal(outcome.message), begun_at, now - begun_at)
         with self._ready:
             entry.busy = False
             changed = entry.epoch == epoch and self._take(entry, observation, now)

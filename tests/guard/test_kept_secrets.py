@@ -180,3 +180,19 @@ def test_validate_says_what_only_a_guard_knows_and_what_no_guard_can_do(tmp_path
     refused = drive.run("init", "--from", source, "--runtime", "supervisor:unix:///nowhere", "--live", drive.live)
     assert (refused.returncode, "hands only to agents that it starts itself" in refused.stderr) == (1, True)
     assert not (drive.home / "guard.yaml").exists()
+
+
+def test_a_probe_that_says_it_is_not_repeated(named: Driver) -> None:
+    """As one does that repeats what its agent answered; whoever encodes it first can still get it out."""
+    assert named.run("secret", "set", "weather-key", stdin=VALUE).returncode == 0
+    telling = WITH_SECRET.replace("command: [sh, bin/ready.sh, beta]", 'command: [sh, -c, "cat tmp/said >&2; exit 1"]')
+    assert telling != WITH_SECRET
+    (named.live / "tmp").mkdir(exist_ok=True)
+    (named.live / "tmp" / "said").write_text(f"the key {VALUE} is refused\n")
+    pushed = named.offer("agents/beta/agent.yaml", telling)
+    assert pushed.returncode == 1
+    assert "the key *** is refused" in pushed.stderr
+    assert VALUE not in pushed.stderr
+    (named.live / "tmp" / "said").unlink()
+    named.sync()
+    assert [p for p, c in everywhere(named).items() if VALUE.encode() in c] == ["home/secrets/weather-key"]
