@@ -147,10 +147,11 @@ def drop(ctx: click.Context) -> None:
 
 
 @command.command("restore")
+@click.option("--force", is_flag=True, help="The last one that admins agreed to, in any case; on record.")
 @click.pass_context
-def restore(ctx: click.Context) -> None:
+def restore(ctx: click.Context, *, force: bool) -> None:
     """Put the trust document back that the audit chain says is in force."""
-    document = ask(ctx, "trust-restore")
+    document = ask(ctx, "trust-restore", force=force)
     show(ctx, document, _lines(document))
 
 
@@ -159,13 +160,25 @@ def restore(ctx: click.Context) -> None:
 def verify(ctx: click.Context) -> int:
     """Follow every change in the audit chain: was each signed by as many admins as it took then?"""
     document = ask(ctx, "trust-verify")
+    show(ctx, document, followed(document))
+    return 0 if document["valid"] else 10
+
+
+def followed(document: dict[str, Any]) -> list[str]:
+    """Return the lines of ``trust verify``: what is wrong or was forced, what was not followed, and the sum."""
     forced = [
         f"version {x['version']} came without the signatures of admins, by {x['actor']} at {x['at']}"
         for x in document["without_admins"]
     ]
+    untold = document["unfollowed"]
     holds = f"{count(document['changes'], 'change')} of trust: " + ("all hold" if document["valid"] else "not all hold")
-    show(ctx, document, [*document["problems"], *forced, holds])
-    return 0 if document["valid"] else 10
+    taken = []
+    if untold:
+        until = f"the audit chain holds no documents until {untold['until']}"
+        taken.append(f"versions up to {untold['version']} are taken as they are, and were not followed: {until}")
+        if document["valid"] and not document["changes"]:
+            holds = "no change of trust could be followed"
+    return [*document["problems"], *forced, *taken, holds]
 
 
 def _change(ctx: click.Context, name: str, sign: str | None, *, force: bool, **given: object) -> None:
@@ -191,7 +204,11 @@ def _signed(ctx: click.Context, signing: Signing, prepared: dict[str, Any]) -> d
 
     payload = base64.b64decode(prepared["payload"])
     now, then = (text.splitlines() for text in (prepared["document"], document_in(payload)))
-    for changed in list(unified_diff(now, then, "in force", "next", lineterm="", n=1)):
+    since = prepared["since"]
+    if since < prepared["version"] - 1:
+        say(ctx, f"what came after version {since} was not signed by its admins; it is part of what you sign")
+    names = f"version {since}", f"version {prepared['version']}"
+    for changed in list(unified_diff(now, then, *names, lineterm="", n=1)):
         say(ctx, changed)
     say(ctx, f"signing trust version {prepared['version']} with {signing.fingerprint}")
     signature = signing.sign(payload, TRUST_NAMESPACE)

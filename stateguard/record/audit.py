@@ -52,6 +52,8 @@ class Verification:
     entries: int
     head: str | None
     problems: tuple[str, ...]
+    unsound: frozenset[str] = frozenset()
+    """The commits that are not the guard's, or not as it writes them."""
 
     def as_json(self) -> dict[str, object]:
         """Return the keys of ``audit verify``."""
@@ -131,31 +133,46 @@ class Audit:
 
         It is read from the disk anew: what this process remembers proves nothing about what lies there.
         """
+        return self.verified(key, "")[0]
+
+    def verified(self, key: PublicKey, kind: str) -> tuple[Verification, list[dict[str, Any]]]:
+        """Do what :meth:`verify` does; returns with it the entries of one kind, oldest first, out of the same bytes.
+
+        Those in unsound commits are among them: whoever made the commit may have written them.
+        """
         problems: list[str] = []
+        kept: list[dict[str, Any]] = []
+        unsound: set[str] = set()
         repository = Repository(self._repository.path)
         head = repository.ref(AUDIT)
         commits = _commits(repository, head, problems)
         expected, previous, count = 1, ZERO_HASH, 0
         for commit, content in reversed(commits):
-            problems += signature_problems(commit, content, key)
+            wrong = signature_problems(commit, content, key)
+            problems += wrong
+            unsound |= {commit} if wrong or not _IN_PLACE.match(content) else set()
             try:
                 lines = _message_lines(commit, content)
                 parsed = [json.loads(line) for line in lines]
             except (StateguardError, ValueError, RecursionError) as error:
                 problems.append(f"{commit}: cannot be read: {error}")
+                unsound.add(commit)
                 continue
             for line, entry in zip(lines, parsed, strict=True):
                 count += 1
                 if not isinstance(entry, dict) or _canonical(entry) != line:
                     problems.append(f"{commit}: an entry is not in canonical form")
+                    unsound.add(commit)
                     continue
+                if entry.get("kind") == kind:
+                    kept.append(entry | {"commit": commit})
                 if entry.get("sequence") != expected:
                     problems.append(f"{commit}: entry {entry.get('sequence')} stands where {expected} belongs")
                 if entry.get("previous") != previous:
                     problems.append(f"{commit}: entry {entry.get('sequence')} does not follow the one before it")
                 expected, previous = expected + 1, hashlib.sha256(line.encode()).hexdigest()
         problems += self._end_problems([commit for commit, _ in commits])
-        return Verification(count, head, tuple(problems))
+        return Verification(count, head, tuple(problems), frozenset(unsound)), kept
 
     def _end_problems(self, commits: Sequence[str]) -> list[str]:
         rows = self._database.rows("SELECT commit_id FROM audit_lost UNION SELECT commit_id FROM audit_head")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stateguard.config.trust import trust_document
@@ -16,8 +16,9 @@ from stateguard.model.trust import Person, Role, Trust
 from stateguard.record.audit import Audit, Entry
 from stateguard.record.people import People, digest_of
 from stateguard.record.signed import Signed
+from stateguard.record.trail import RESTORED, Document, Trail, follow, has_signed
 from stateguard.text.words import count
-from stateguard.trust.change import to_sign
+from stateguard.trust.change import document_in, to_sign
 from stateguard.trust.people import armored_keys, parse
 from stateguard.trust.roles import Quorum, decided_by, qualified, quorum
 from stateguard.trust.ssh import TRUST_NAMESPACE
@@ -72,6 +73,7 @@ class Changes:
         if after == before:
             return before
         _check_reachable(after)
+        self._check_nothing_was_cut(before, after)
         needed = decided_by(before, after)
         if needed and not force:
             names = ", ".join(p.name for p in before.holders(Role.ADMIN))
@@ -86,12 +88,16 @@ class Changes:
         """Prepare the bytes that admins sign; ``key`` is the fingerprint with which the first of them will.
 
         Raises:
-            TrustError: it is nobody's key, or of nobody who may sign.
+            TrustError: it is nobody's key, or of nobody who may sign; or the document in force is not what the audit
+                chain says.
             RefusedError: another change waits for signatures, or it would leave fewer admins than a change takes.
             StorageError: the database could not be written.
         """
         _check_reachable(after)
         self.signer(key)
+        self._followed()
+        if before != self._people.trust():
+            raise TrustError("trust was changed meanwhile; nothing was signed", next_step="say the change again")
         waiting = self.pending()
         if waiting is not None:
             names = ", ".join(one.name for one in waiting.signers)
@@ -105,6 +111,82 @@ class Changes:
             values = (after.version, payload, document, armored, json.dumps(body), now_text())
             self._database.execute("INSERT INTO trust_change VALUES (?, ?, ?, ?, ?, ?)", values)
         return Proposal(after, payload, body, (), decided_by(before, after))
+
+    def base(self) -> Document:
+        """Return the document against which whoever signs a change is shown it: the last one that admins agreed to.
+
+        That is the one in force, but for changes by force: in those they had no say yet.
+
+        Raises:
+            TrustError: the document in force is not what the audit chain says.
+            StateguardError: the chain or the document cannot be read.
+        """
+        trail = self._followed()
+        if trail.agreed is not None:
+            return trail.agreed
+        trust, text = self._people.in_force()
+        return Document(trust.version, digest_of(text.encode()), text, trust)
+
+    def restore(self, actor: str, *, force: bool = False) -> Trust:
+        """Put the document back that the audit chain says is in force; returns it.
+
+        With ``force`` the last one that admins agreed to is put in force again, as a new version above all that are
+        known, though the chain does not hold or admins did not sign what came after it; that is on record.
+
+        Raises:
+            NotFoundError: the chain holds none.
+            TrustError: the chain does not hold, a change in it was not decided as it took, or it is cut; nothing was
+                changed.
+            StorageError: the chain cannot be read, or the disk refused.
+        """
+        trail = follow(self._audit, self._people, self._identity)
+        last, highest = trail.agreed if force else trail.last, self._people.highest()
+        wrong = "" if force else next(iter((*trail.chain, *trail.standing)), "")
+        if not wrong and not force and last is not None and last.version < highest:
+            wrong = f"the audit chain ends with version {last.version}, but {highest} was in force"
+        if wrong:
+            hint = (
+                "see stateguard trust verify and audit verify; bring the chain back from a mirror or a backup; "
+                "or stateguard trust restore --force, which is on record"
+            )
+            raise TrustError(f"the trust document was not put back: {wrong}", next_step=hint)
+        if last is None or last.trust is None:
+            message = "the audit chain holds no trust document"
+            raise NotFoundError(message, next_step="put trust/trust.yaml back from your backup")
+        if not force:
+            self._people.put_back(last.trust, last.text, trail.owed)
+            return last.trust
+        after = replace(last.trust, version=max(highest, trail.highest) + 1)
+        body = {"action": RESTORED, "restored": last.version}
+        return self._people.change(last.trust, after, actor, body, without_admins=actor)
+
+    def _followed(self, going_on: str = "") -> Trail:
+        """Return the trail, if what is in force is what it leads to, or else would be by ``going_on``, a document.
+
+        Raises:
+            TrustError: it is not, or admins did not sign what leads to it.
+        """
+        trail = follow(self._audit, self._people, self._identity)
+        cut_short = trail.last is not None and bool(going_on) and trail.last.text == going_on
+        wrong = [*trail.standing, *([trail.astray] if trail.astray and not cut_short else [])]
+        if wrong:
+            message = f"nothing is signed while what is in force does not follow from the audit chain: {wrong[0]}"
+            hint = "stateguard trust verify shows all; stateguard trust restore puts back what the chain has"
+            raise TrustError(message, next_step=hint)
+        return trail
+
+    def _check_nothing_was_cut(self, before: Trust, after: Trust) -> None:
+        """Refuse a change while another one with its version is in the chain: whoever follows it counts that one.
+
+        Raises:
+            RefusedError: it was never put in force, because the guard was cut short.
+        """
+        entries = (entry["body"] for entry in self._audit.newest_first() if entry["kind"] == "trust")
+        last = next((body for body in entries if isinstance(body, dict)), {})
+        if last.get("version") == before.version + 1 and last.get("text") not in (None, trust_document(after)):
+            message = f"the guard was cut short between writing version {before.version + 1} down and using it"
+            hint = "stateguard trust restore puts it in force; then say the change again"
+            raise RefusedError(message, next_step=hint)
 
     def signer(self, key: str) -> Person:
         """Return the admin whose key this is: asked before anybody types a passphrase.
@@ -131,7 +213,8 @@ class Changes:
         Signatures given before are counted anew, by the document that is in force.
 
         Raises:
-            TrustError: the signature does not hold, or is of nobody who may sign.
+            TrustError: the signature does not hold, or is of nobody who may sign; or the document in force is not what
+                the audit chain says.
             RefusedError: these bytes were not prepared last, trust has changed since, or that admin has signed.
             StorageError: the disk or git refused.
         """
@@ -140,13 +223,16 @@ class Changes:
             message = "this is not the change that was prepared last, or trust was changed meanwhile"
             raise RefusedError(message, next_step="stateguard trust list shows how it is; then say the change again")
         given = self._judged(payload, armored)
+        trail = self._followed(document_in(payload))
         so_far = self._counted(found)
         if given.signer.name in {one.signer.name for one in so_far}:
             message = f"{given.signer.name} has signed this change already"
             raise RefusedError(message, next_step="another admin must sign it: stateguard trust sign --key KEY")
         so_far = [*so_far, given]
         if self._count(so_far, found.needed).reached:
-            trust = self._people.change(self._people.trust(), found.after, actor, found.body, so_far)
+            unsigned = "" if _agreed(trail, so_far) else self._people.without_admins()
+            before = self._people.trust()
+            trust = self._people.change(before, found.after, actor, found.body, so_far, without_admins=unsigned)
             self._forget()
             return trust
         self._keep(found, given, actor, len(so_far))
@@ -214,6 +300,12 @@ class Changes:
 
 def _named(found: Proposal) -> dict[str, Any]:
     return {"trust": found.after.version, "change": found.body}
+
+
+def _agreed(trail: Trail, signed: Sequence[Signed]) -> bool:
+    """Say whether as many admins of the last document that admins agreed to have signed a next one as it took then."""
+    agreed = trail.agreed.trust if trail.agreed else None
+    return agreed is None or has_signed(agreed, [one.signer.fingerprint for one in signed], wall_seconds())
 
 
 def _check_reachable(after: Trust) -> None:

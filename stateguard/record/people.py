@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from stateguard.config.trust import TRUST_FILE, trust_document
-from stateguard.errors import NotFoundError, StateguardError, TrustError
+from stateguard.errors import StateguardError, TrustError
 from stateguard.host.clock import wall_seconds
 from stateguard.host.database import Database
 from stateguard.model.trust import Trust
 from stateguard.record.audit import Audit, Entry
 from stateguard.record.signed import Signed
 from stateguard.trust import gpg, people
-from stateguard.trust.gpgstatus import Sighting
+from stateguard.trust.gpgstatus import Finding, Sighting
+from stateguard.trust.keys import load_pinned
+from stateguard.trust.public import PublicKey
 from stateguard.trust.ssh import GIT_NAMESPACE
 from stateguard.trust.verdict import Proof, Verdict, judge, prove
 
@@ -44,9 +46,17 @@ class People:
             TrustError: it was taken back to an earlier version, or away, or changed past the guard.
             StateguardError: it does not hold or cannot be read.
         """
+        return self.in_force()[0]
+
+    def in_force(self) -> tuple[Trust, str]:
+        """Return the document in force, and its text; empty if there is none.
+
+        Raises:
+            TrustError: it was taken back to an earlier version, or away, or changed past the guard.
+            StateguardError: it does not hold or cannot be read.
+        """
         found, content = people.read(self._folder)
-        row = self._database.row("SELECT version FROM trust_version")
-        highest = int(row["version"]) if row else 0
+        highest = self.highest()
         if found.version < highest:
             message = f"{self._folder / TRUST_FILE} has version {found.version}, but {highest} was in force"
             raise TrustError(message, next_step="stateguard trust restore puts the newest one back")
@@ -54,7 +64,20 @@ class People:
         if known and digest_of(content) not in known:  # none: a home that an earlier stateguard made
             message = f"{self._folder / TRUST_FILE} was changed past the guard: it is not what version {highest} was"
             raise TrustError(message, next_step="stateguard trust restore puts it back; stateguard trust changes it")
-        return found
+        return found, content.decode(errors="replace")
+
+    def highest(self) -> int:
+        """Return the highest version that was in force, as far as the database knows; 0: it knows none."""
+        row = self._database.row("SELECT version FROM trust_version")
+        return int(row["version"]) if row else 0
+
+    def guard_key(self) -> PublicKey:
+        """Return the guard's pinned key, which signs the audit chain.
+
+        Raises:
+            TrustError: it is missing or not exactly one.
+        """
+        return load_pinned(self._folder)
 
     def problem(self) -> str:
         """Return why the document cannot be used; empty if it can."""
@@ -76,7 +99,8 @@ class People:
         """Put a new document in force, first into the audit chain; one that says the same changes nothing.
 
         The entry holds the document and who signed it, so that whoever has the chain can follow every change.
-        ``without_admins`` is who does so although admins should have signed it.
+        ``without_admins`` is who did so, now or before, although admins should have signed it; what is signed now is
+        not marked for that in the chain.
 
         Raises:
             StorageError: the disk or git refused.
@@ -88,7 +112,7 @@ class People:
         whole = {**body, "version": after.version, "document": digest, "text": document}
         if signed:
             whole["signatures"] = [one.signer.as_json() | {"signature": one.armored} for one in signed]
-        if without_admins:
+        if without_admins and not signed:
             whole["without_admins"] = True
         self._audit.append([Entry("trust", actor, whole)])
         row = (digest, after.version, without_admins)
@@ -107,27 +131,21 @@ class People:
         """
         return people.armored_in(self._folder)
 
-    def restore(self) -> Trust:
-        """Put the document back that the audit chain says is in force; returns it.
+    def put_back(self, found: Trust, document: str, without_admins: str) -> None:
+        """Write a document of the audit chain as it stands there, and remember it as the one in force.
+
+        ``without_admins`` is whose change admins have had no say in since; empty: nobody's.
 
         Raises:
-            NotFoundError: the chain holds none.
-            StorageError: the chain cannot be read, or the disk refused.
+            StorageError: the disk refused.
         """
-        for entry in self._audit.newest_first():
-            text = entry["body"].get("text") if entry["kind"] == "trust" else None
-            if text:
-                found = people.parse(text, self.armored())
-                people.save(self._folder, found, text)
-                with self._database.transaction():
-                    digest, forced = digest_of(text.encode()), entry["body"].get("without_admins")
-                    row = (digest, found.version, entry["actor"] if forced else "")
-                    self._database.execute("INSERT OR REPLACE INTO trust_document VALUES (?, ?, ?)", row)
-                    self._database.execute("INSERT OR REPLACE INTO trust_version VALUES (1, ?)", (found.version,))
-                    self._database.execute("DELETE FROM trust_document WHERE digest<>?", (digest,))
-                return found
-        message = "the audit chain holds no trust document"
-        raise NotFoundError(message, next_step=f"put {self._folder / TRUST_FILE} back from your backup")
+        people.save(self._folder, found, document)
+        with self._database.transaction():
+            digest = digest_of(document.encode())
+            row = (digest, found.version, without_admins)
+            self._database.execute("INSERT OR REPLACE INTO trust_document VALUES (?, ?, ?)", row)
+            self._database.execute("INSERT OR REPLACE INTO trust_version VALUES (1, ?)", (found.version,))
+            self._database.execute("DELETE FROM trust_document WHERE digest<>?", (digest,))
 
     def judge(self, content: bytes, text: str | None, namespace: str = GIT_NAMESPACE) -> Verdict:
         """Return whose signature an armored one over these bytes is, by the document in force.
@@ -138,13 +156,26 @@ class People:
         trust = self.trust() if text else Trust()
         return judge(content, text, trust, self._gpg, now_seconds=wall_seconds(), namespace=namespace)
 
-    def prove_by(self, trust: Trust, content: bytes, text: str, fingerprint: str, namespace: str) -> Proof:
-        """Look again at a signature that was accepted when another document was in force.
+    def prove_at(
+        self, trust: Trust, content: bytes, text: str, fingerprint: str, namespace: str, at: float
+    ) -> Proof:  # fmt: skip
+        """Look again at a signature that was accepted at a moment, Unix time, when another document was in force.
+
+        A key that had expired by then, or that its owner had revoked by then, counts for nothing.
 
         Raises:
-            StorageError: gpg could not be given what it needs.
+            StateguardError: gpg could not be given what it needs.
         """
-        return prove(content, text, fingerprint, trust, self._gpg_again, namespace)
+
+        def gpg_then(keys: Sequence[str], content: bytes, text: str) -> Sighting:
+            found = gpg.verify(self._gnupg, keys, content, text, at_any_time=True, at=at)
+            if found.finding is not Finding.REVOKED_KEY:
+                return found
+            since = [gpg.revoked_at(self._gnupg, key) for key in keys]
+            later = all(one is not None and one > at for one in since)
+            return replace(found, finding=Finding.GOOD, detail="") if later else found
+
+        return prove(content, text, fingerprint, trust, gpg_then, namespace, lasting=False)
 
     def prove(self, content: bytes, text: str | None, fingerprint: str) -> Proof:
         """Look again at a signature that was accepted as one by this key."""

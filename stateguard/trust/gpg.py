@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import gnupg  # type: ignore[import-untyped]  # it has no type hints
@@ -45,11 +46,13 @@ class GpgKey:
     user_id: str
 
 
-def verify(home: Path, keys: Sequence[str], content: bytes, text: str, *, at_any_time: bool = False) -> Sighting:
+def verify(
+    home: Path, keys: Sequence[str], content: bytes, text: str, *, at_any_time: bool = False, at: float | None = None
+) -> Sighting:
     """Return what gpg finds of an armored detached signature, knowing these armored public keys only.
 
     ``home`` is the GNUPGHOME, made if it is not there. ``at_any_time`` lets keys and signatures count that were made in
-    the future, as far as this host's clock can tell.
+    the future, as far as this host's clock can tell. ``at``, Unix time, has what expires looked at as it was then.
 
     Raises:
         GpgMissingError: gpg is not installed or does not work.
@@ -67,10 +70,35 @@ def verify(home: Path, keys: Sequence[str], content: bytes, text: str, *, at_any
             keyring, detached = Path(scratch, "pinned.gpg"), Path(scratch, "signature")
             keyring.write_bytes(ring)
             detached.write_bytes(signature)
-            return _verified(home, keyring, detached, content, _TIMELESS if at_any_time else ())
+            options = (*(_TIMELESS if at_any_time else ()), *(() if at is None else _as_of(at)))
+            return _verified(home, keyring, detached, content, options)
     except OSError as error:
         message = f"files for gpg cannot be written: {os.strerror(error.errno or 0)}"
         raise StorageError(message, next_step="check the space left on the disk") from error
+
+
+def revoked_at(home: Path, armored: str) -> float | None:
+    """Return when the owner of an armored key first revoked it or a part of it, Unix time; None: that is not said.
+
+    Raises:
+        GpgMissingError: gpg is not installed.
+        TrustError: the key is damaged.
+    """
+    argv = ("gpg", "--homedir", str(home), *_ALONE, "--batch", "--no-tty", "--with-colons", "--with-sig-list",
+            "--show-keys", "-")  # fmt: skip
+    try:
+        done = command.run(
+            argv, environment=command.clean_environment(_SPEECH), stdin=unarmored(armored, PGP_PUBLIC_KEY),
+            deadline_seconds=_DEADLINE_SECONDS,
+        )  # fmt: skip
+    except OSError as error:
+        raise missing(error) from error
+    records = [one.split(":") for one in done.output.decode(errors="replace").splitlines()]
+    return min((float(r[5]) for r in records if r[0] == "rev" and r[5].isdigit()), default=None)
+
+
+def _as_of(at: float) -> tuple[str, ...]:
+    return "--faked-system-time", datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%S!")
 
 
 def _verified(home: Path, keyring: Path, detached: Path, content: bytes, options: Sequence[str]) -> Sighting:

@@ -84,9 +84,11 @@ def judge(
 
 def prove(
     content: bytes, text: str | None, fingerprint: str, trust: Trust, gpg: GpgVerify,
-    namespace: str = ssh.GIT_NAMESPACE,
+    namespace: str = ssh.GIT_NAMESPACE, *, lasting: bool = True,
 ) -> Proof:  # fmt: skip
     """Look again at a signature that was accepted as one by this key; that the key no longer counts is no problem.
+
+    ``lasting`` says that it is none either if key or signature have expired, or the key was revoked, as gpg sees it.
 
     Raises:
         StorageError: gpg could not be given what it needs.
@@ -111,6 +113,8 @@ def prove(
         return Proof((), (*warnings, warning), looked=False)
     if sighting.primary != fingerprint:
         return Proof((sighting.detail or f"signed by another key than {fingerprint}",))
+    if sighting.finding is not Finding.GOOD and not lasting:
+        return Proof((sighting.detail,))
     return Proof((), (*warnings, *([sighting.detail] if sighting.detail else [])))
 
 

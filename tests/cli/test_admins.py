@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from driving import Driver
+from stateguard.cli.trust import followed
 from stateguard.trust.ssh import SigningKey
 
 
@@ -55,14 +56,38 @@ def test_from_the_first_admin_to_two_of_two(home: Driver, keys: dict[str, Path])
     home.must("trust", "restore")
     assert path.read_bytes() == kept
     assert "changes of trust: all hold" in home.must("trust", "verify")
+    _by_force(home, keys, version)
+    home.must("trust", "drop", "--help")
+    home.refused("trust", "drop", status=15)
+    assert home.ask("audit", "verify")["valid"]
+
+
+def _by_force(home: Driver, keys: dict[str, Path], version: int) -> None:
+    """Go on by force, and see that it is shown and said until both admins of before have signed."""
     document = home.ask("trust", "threshold", "admin", "1", "--force")
     assert document["without_admins"].startswith("person:")
     assert "without the signatures of admins" in home.must("trust", "list")
     verified = home.ask("trust", "verify")
     assert (verified["valid"], [x["version"] for x in verified["without_admins"]]) == (True, [version + 4])
     assert "came without the signatures of admins" in home.must("trust", "verify")
-    home.must("trust", "rotate", "bob", "--ssh", keys["eve"].with_suffix(".pub"), "--sign", keys["ann"])
+    rotate = ("trust", "rotate", "bob", "--ssh", keys["eve"].with_suffix(".pub"), "--sign", keys["ann"])
+    done = home.run(*rotate)
+    assert done.returncode == 0, done.stderr
+    assert f"what came after version {version + 3} was not signed by its admins" in done.stderr
+    assert "-  admin: 2" in done.stderr, "what came by force is shown too"
+    assert home.ask("trust", "list")["without_admins"], "two had to sign by the document before"
+    assert home.ask("trust", "restore", "--force")["version"] == version + 6
+    assert home.ask("trust", "list")["thresholds"]["admin"] == 2
+    home.must("trust", "threshold", "admin", "1", "--sign", keys["ann"])
+    home.must("trust", "sign", "--key", keys["bob"])
     assert home.ask("trust", "list")["without_admins"] is None
-    home.must("trust", "drop", "--help")
-    home.refused("trust", "drop", status=15)
-    assert home.ask("audit", "verify")["valid"]
+
+
+def test_an_old_home_is_told_that_nothing_was_followed() -> None:
+    untold = {"changes": 3, "version": 3, "until": "2026-07-01T10:00:00.000Z"}
+    found = {"valid": True, "changes": 0, "unfollowed": untold, "without_admins": [], "problems": []}
+    since = "the audit chain holds no documents until 2026-07-01T10:00:00.000Z"
+    taken = f"versions up to 3 are taken as they are, and were not followed: {since}"
+    assert followed(found) == [taken, "no change of trust could be followed"]
+    assert followed(found | {"changes": 2}) == [taken, "2 changes of trust: all hold"]
+    assert followed(found | {"valid": False, "problems": ["bad"]})[-1] == "0 changes of trust: not all hold"

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from stateguard.admission.secrets.scan import blanked
-from stateguard.config.trust import trust_document
 from stateguard.errors import NotFoundError, RefusedError, UsageProblemError
 from stateguard.guard.applies import Say
 from stateguard.guard.commands.desk import Command, Desk, actor
@@ -114,8 +113,10 @@ def _warn(before: Trust, after: Trust, say: Say) -> None:
 
 
 def _to_sign(desk: Desk, found: Proposal) -> dict[str, Any]:
-    now = trust_document(desk.guard.people.trust())
-    return found.as_json() | {"payload": base64.b64encode(found.payload).decode(), "document": now}
+    """Answer with the bytes to sign, and the document to show them against: as the audit chain has it, not the disk."""
+    base = desk.guard.changes.base()
+    payload = base64.b64encode(found.payload).decode()
+    return found.as_json() | {"payload": payload, "document": base.text, "since": base.version}
 
 
 def _trust_pending(desk: Desk, parameters: dict[str, Any], _say: Say) -> dict[str, Any]:
@@ -149,9 +150,10 @@ def _trust_drop(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, A
 
 
 def _trust_restore(desk: Desk, parameters: dict[str, Any], say: Say) -> dict[str, Any]:
-    del parameters  # anybody who commands the guard may put back what was in force
-    found = desk.guard.people.restore()
-    say(f"trust version {found.version} is in force, as the audit chain has it")
+    forced = bool(parameters.get("force"))  # else anybody who commands the guard may put back what was in force
+    found = desk.guard.changes.restore(actor(parameters), force=forced)
+    how = "as admins agreed to it last; this is on record" if forced else "as the audit chain has it"
+    say(f"trust version {found.version} is in force, {how}")
     return _document(desk, found)
 
 

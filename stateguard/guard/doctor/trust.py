@@ -57,7 +57,8 @@ def _in_force(database: Path) -> dict[str, str]:
 def _forced(put: dict[str, str]) -> Iterator[Finding]:
     for actor in filter(None, put.values()):
         message = f"{actor} put the trust document in force without the signatures of admins"
-        yield warning("trust", message, "look at it: stateguard trust list; the next change that admins sign ends this")
+        mend = "look at it: stateguard trust list; a change that the admins from before it sign ends this"
+        yield warning("trust", message, mend)
 
 
 def _expiring(found: Trust, now: float) -> Iterator[Finding]:
