@@ -240,7 +240,7 @@ def test_a_chain_that_was_cut_here_is_told_by_the_mirrors_and_blamed_on_none(kep
     assert [(m["standing"], m["asked"], m["entries"]) for m in whole["mirrors"]] == [
         ("holds", True, whole["entries"]),
     ] * 2
-    git(kept.repository, "update-ref", AUDIT, before)
+    past_hooks(kept.repository, "update-ref", AUDIT, before)
     guard.database.execute("UPDATE audit_head SET commit_id=?", (before,))
     try:
         told = "the audit chain here was cut: it ends with entry"
@@ -253,7 +253,7 @@ def test_a_chain_that_was_cut_here_is_told_by_the_mirrors_and_blamed_on_none(kep
         assert (found.state, found.tampered) == (MirrorState.DIVERGED, ())
         assert found.evidence[0].startswith(f"{AUDIT}: {told}")
     finally:
-        git(kept.repository, "update-ref", AUDIT, head)
+        past_hooks(kept.repository, "update-ref", AUDIT, head)
         guard.database.execute("UPDATE audit_head SET commit_id=?", (head,))
     place.rename(kept.root / "away.git")
     done = kept.run("audit", "verify")
