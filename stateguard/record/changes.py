@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stateguard.config.trust import trust_document
@@ -33,13 +33,17 @@ _SIGNATURES = """CREATE TABLE IF NOT EXISTS trust_signature (
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A next trust document that admins are to sign: the bytes for that, what it changes, and who has signed."""
+    """A next trust document that admins are to sign: the bytes for that, what it changes, and who has signed.
+
+    ``base`` is the document to show it against, where it was looked up when the change was prepared.
+    """
 
     after: Trust
     payload: bytes
     body: dict[str, Any]
     signers: tuple[Signer, ...]
     needed: int
+    base: Document | None = field(default=None, compare=False)
 
     def as_json(self) -> dict[str, object]:
         """Return the keys of the pending change of ``trust list``."""
@@ -95,7 +99,7 @@ class Changes:
         """
         _check_reachable(after)
         self.signer(key)
-        self._followed()
+        base = self._base(self._followed())
         if before != self._people.trust():
             raise TrustError("trust was changed meanwhile; nothing was signed", next_step="say the change again")
         waiting = self.pending()
@@ -110,7 +114,7 @@ class Changes:
             self._forget()
             values = (after.version, payload, document, armored, json.dumps(body), now_text())
             self._database.execute("INSERT INTO trust_change VALUES (?, ?, ?, ?, ?, ?)", values)
-        return Proposal(after, payload, body, (), decided_by(before, after))
+        return Proposal(after, payload, body, (), decided_by(before, after), base)
 
     def base(self) -> Document:
         """Return the document against which whoever signs a change is shown it: the last one that admins agreed to.
@@ -121,7 +125,9 @@ class Changes:
             TrustError: the document in force is not what the audit chain says.
             StateguardError: the chain or the document cannot be read.
         """
-        trail = self._followed()
+        return self._base(self._followed())
+
+    def _base(self, trail: Trail) -> Document:
         if trail.agreed is not None:
             return trail.agreed
         trust, text = self._people.in_force()
@@ -139,7 +145,7 @@ class Changes:
                 changed.
             StorageError: the chain cannot be read, or the disk refused.
         """
-        trail = follow(self._audit, self._people, self._identity)
+        trail = follow(self._audit, self._people, self._identity, whole=True)
         last, highest = trail.agreed if force else trail.last, self._people.highest()
         wrong = "" if force else next(iter((*trail.chain, *trail.standing)), "")
         if not wrong and not force and last is not None and last.version < highest:
@@ -181,6 +187,8 @@ class Changes:
         Raises:
             RefusedError: it was never put in force, because the guard was cut short.
         """
+        if not self._people.begun(before.version + 1):
+            return
         entries = (entry["body"] for entry in self._audit.newest_first() if entry["kind"] == "trust")
         last = next((body for body in entries if isinstance(body, dict)), {})
         if last.get("version") == before.version + 1 and last.get("text") not in (None, trust_document(after)):

@@ -89,8 +89,17 @@ class People:
 
     def without_admins(self) -> str:
         """Return who put the document in force although admins should have signed it; empty if nobody did."""
-        row = self._database.row("SELECT without_admins FROM trust_document ORDER BY version DESC")
-        return str(row["without_admins"]) if row else ""
+        try:
+            digest = digest_of(people.read(self._folder)[1])
+        except StateguardError:
+            digest = ""  # it cannot be told which one lies there: the newest
+        rows = self._database.rows("SELECT digest, without_admins FROM trust_document ORDER BY version DESC")
+        found = [row for row in rows if row["digest"] == digest] or rows
+        return str(found[0]["without_admins"]) if found else ""
+
+    def begun(self, version: int) -> bool:
+        """Say whether a document of a version was begun to be put in force; it may be in the audit chain, or not."""
+        return self._database.row("SELECT digest FROM trust_document WHERE version=?", (version,)) is not None
 
     def change(
         self, before: Trust, after: Trust, actor: str, body: dict[str, Any], signed: Sequence[Signed] = (),
@@ -114,9 +123,9 @@ class People:
             whole["signatures"] = [one.signer.as_json() | {"signature": one.armored} for one in signed]
         if without_admins and not signed:
             whole["without_admins"] = True
-        self._audit.append([Entry("trust", actor, whole)])
         row = (digest, after.version, without_admins)
         self._database.execute("INSERT OR REPLACE INTO trust_document VALUES (?, ?, ?)", row)
+        self._audit.append([Entry("trust", actor, whole)])
         people.save(self._folder, after)
         with self._database.transaction():
             self._database.execute("INSERT OR REPLACE INTO trust_version VALUES (1, ?)", (after.version,))

@@ -81,18 +81,18 @@ class _Change:
     signatures: tuple[dict[str, Any], ...]
 
 
-def follow(audit: Audit, people: People, identity: str) -> Trail:
+def follow(audit: Audit, people: People, identity: str, *, whole: bool = False) -> Trail:
     """Follow every change in the chain, oldest first, and hold the document that lies there against the last one.
 
     Entries from before they held their documents cannot be followed; the first document is taken as it is then.
     Entries in commits that the guard did not sign are not followed either, and told. Whether the rest of the chain
-    holds is in ``chain`` and no problem of the trail.
+    holds is in ``chain``, in full if it is to be looked at ``whole``, and is no problem of the trail.
 
     Raises:
         TrustError: the guard's key is not known.
         StorageError: the keys beside the document cannot be read.
     """
-    found, entries = audit.verified(people.guard_key(), "trust")
+    found, entries = audit.verified(people.guard_key(), "trust", whole=whole)
     follower = _Follower(people, identity, people.armored(), Trail(chain=found.problems))
     for entry in entries:
         if entry["commit"] in found.unsound:

@@ -57,7 +57,6 @@ def test_from_the_first_admin_to_two_of_two(home: Driver, keys: dict[str, Path])
     assert path.read_bytes() == kept
     assert "changes of trust: all hold" in home.must("trust", "verify")
     _by_force(home, keys, version)
-    home.must("trust", "drop", "--help")
     home.refused("trust", "drop", status=15)
     assert home.ask("audit", "verify")["valid"]
 
@@ -75,12 +74,11 @@ def _by_force(home: Driver, keys: dict[str, Path], version: int) -> None:
     assert done.returncode == 0, done.stderr
     assert f"what came after version {version + 3} was not signed by its admins" in done.stderr
     assert "-  admin: 2" in done.stderr, "what came by force is shown too"
-    assert home.ask("trust", "list")["without_admins"], "two had to sign by the document before"
-    assert home.ask("trust", "restore", "--force")["version"] == version + 6
-    assert home.ask("trust", "list")["thresholds"]["admin"] == 2
-    home.must("trust", "threshold", "admin", "1", "--sign", keys["ann"])
-    home.must("trust", "sign", "--key", keys["bob"])
-    assert home.ask("trust", "list")["without_admins"] is None
+    document = home.ask("trust", "restore", "--force")
+    assert (document["version"], document["thresholds"]["admin"]) == (version + 6, 2)
+    document = home.ask("trust", "threshold", "admin", "1", "--sign", keys["ann"])
+    assert document["without_admins"].startswith("person:"), "two had to sign by the document before"
+    assert home.ask("trust", "sign", "--key", keys["bob"])["without_admins"] is None
 
 
 def test_an_old_home_is_told_that_nothing_was_followed() -> None:

@@ -251,6 +251,32 @@ class TestNotice:
         assert one.people.without_admins() == ""
         assert (changes(one).base().version, trail(one).owed) == (5, "")
 
+    def test_a_change_by_force_that_was_not_written_down_leaves_none(self, one: Books) -> None:
+        before = one.people.trust()
+        faults.arm("audit.append:1:cut")
+        with pytest.raises(faults.Cut):
+            put(one, with_person(one, before, "eve", Role.ADMIN), force=True)
+        faults.arm(None)
+        assert (one.people.trust(), one.people.without_admins()) == (before, "")
+        put(one, locked(before, "bob", "", NOW))
+        assert (one.people.without_admins(), trail(one).problems) == ("", [])
+
+    @pytest.mark.parametrize("passage", [6, 7, 8])
+    def test_one_that_was_stays_though_the_guard_is_cut_short(self, one: Books, passage: int) -> None:
+        before = one.people.trust()
+        faults.arm(f"database.execute:{passage}:cut")
+        try:
+            put(one, with_person(one, before, "eve", Role.ADMIN), force=True)
+        except faults.Cut:
+            pass
+        finally:
+            faults.arm(None)
+        assert trail(one).highest == 2, "it was written down"
+        if one.people.trust() == before:
+            restored(one)
+        put(one, locked(one.people.trust(), "bob", "", NOW))
+        assert one.people.without_admins() == trail(one).owed == "person:x"
+
     def test_nor_fewer_admins_than_it_took(self, two: Books) -> None:
         fewer = replace(two.people.trust().thresholds, admin=1)
         before = two.people.trust()

@@ -114,7 +114,7 @@ def _warn(before: Trust, after: Trust, say: Say) -> None:
 
 def _to_sign(desk: Desk, found: Proposal) -> dict[str, Any]:
     """Answer with the bytes to sign, and the document to show them against: as the audit chain has it, not the disk."""
-    base = desk.guard.changes.base()
+    base = found.base or desk.guard.changes.base()
     payload = base64.b64encode(found.payload).decode()
     return found.as_json() | {"payload": payload, "document": base.text, "since": base.version}
 
