@@ -134,6 +134,7 @@ class TestHolds:
 
     def test_who_asks_is_told_of_everything_until_then(self, root: Path, seen: Seen) -> None:
         (root / LOCK).touch()
+        seen.settle()  # else it may be that event of the lock's which answers
         seen.watcher.hold()
         (root / "agents/a/prompt.md").write_text("two")
         (root / "f").touch()
