@@ -31,17 +31,17 @@ class Keeping:
             StateguardError: it cannot be used.
         """
         try:
-            return self.set.value(name)
+            value = self.set.value(name)
         except NotFoundError:
             content = self.sealed(name, revision)
             if content is None:
                 raise
-        value = text_of(opened(content, self._keys), name)
+            value = text_of(opened(content, self._keys), name)
         self._handed.add(value)
         return value
 
     def conceal(self, text: str) -> str:
-        """Return a line without the values of secrets: those that are set, and those opened since the guard began."""
+        """Return a line without secrets: those that are set, and those handed on since the guard began."""
         values = set(self._handed)
         try:
             for name in self.set.names():

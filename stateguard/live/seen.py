@@ -66,7 +66,9 @@ class Seen:
         one = self._HEAD.size + _ONE.size
         every = list(self._packed.items())
         some = [(path, known) for path, known in every if known[0] and len(known) == one and not but(path)]
-        return "\0".join([path for path, _ in some]).encode(), b"".join([known for _, known in some])
+        return "\0".join([path for path, _ in some]).encode(errors="surrogateescape"), b"".join(
+            [known for _, known in some]
+        )
 
     def unpack(self, packed: Sequence[bytes], but: Callable[[str], bool]) -> None:
         """Know what another knew of the same files; ``but`` says of a path that it is left out.
@@ -75,7 +77,7 @@ class Seen:
             ValueError: nobody packed this.
         """
         paths, known = packed
-        names, one = paths.decode().split("\0") if paths else [], self._HEAD.size + _ONE.size
+        names, one = paths.decode(errors="surrogateescape").split("\0") if paths else [], self._HEAD.size + _ONE.size
         if len(known) != len(names) * one:
             raise ValueError("not as many stats as paths")
         cut = (known[at : at + one] for at in range(0, len(known), one))

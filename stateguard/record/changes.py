@@ -211,9 +211,8 @@ class Changes:
             StateguardError: the document in force or the database cannot be read.
         """
         found = self._prepared()
-        if found is None or not self._counted(found):
-            return None
-        return self._with(found, self._counted(found))
+        counted = self._counted(found) if found is not None else []
+        return self._with(found, counted) if found is not None and counted else None
 
     def submit(self, payload: bytes, armored: str, actor: str) -> Proposal | Trust:
         """Take an admin's signature of a prepared change, which is in force once enough admins have signed.

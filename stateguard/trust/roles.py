@@ -44,7 +44,7 @@ def quorum(trust: Trust, role: Role, keys: Sequence[str], needed: int, now_secon
 
 
 def short_of(trust: Trust, now_seconds: float) -> tuple[str, ...]:
-    """Return a sentence for each decision that too few persons could sign now, Unix time, or that nobody has to."""
+    """Return a sentence for each decision that too few persons could sign now, Unix time."""
     found = []
     for role, needed in ((Role.BASELINE, trust.thresholds.baseline), (Role.ADMIN, trust.thresholds.admin)):
         able = [p for p in trust.holders(role) if any(_counts(trust, role, k.fingerprint, now_seconds) for k in p.keys)]

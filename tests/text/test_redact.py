@@ -17,6 +17,7 @@ from stateguard.text.redact import redact, without
         ("AKIA" + "A" * 16, "***"),
         ("xoxb-" + "1" * 12, "***"),
         ("nothing to hide, token", "nothing to hide, token"),
+        ("password: //hunter2", "password: ***"),
         ("https://host/a@b", "https://host/a@b"),
     ],
 )

@@ -44,7 +44,7 @@ def trust(subject: Subject) -> Iterator[Finding]:
 def _in_force(database: Path) -> dict[str, str]:
     """Return the digests of the documents that the guard put in force, with who did so without admins; reads only.
 
-    None: it put none in force yet, or the database cannot be read, which another check says.
+    Empty: it put none in force yet, or the database cannot be read, which another check says.
     """
     try:
         with contextlib.closing(reading(database)) as connection:
