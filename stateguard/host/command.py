@@ -108,12 +108,7 @@ def run(
         OSError: it could not be started.
     """
     process = _start(argv, cwd, environment, sandbox)
-    try:
-        conversation = _Conversation(process, time.monotonic() + deadline_seconds, cap_bytes, leaves=leaves)
-        ended = conversation.hold(stdin)
-    finally:
-        _clear(process, leaves=leaves)
-    return conversation.done(ended=ended)
+    return _held(process, stdin, deadline_seconds, cap_bytes, leaves=leaves)
 
 
 def run_bounded(
@@ -133,13 +128,8 @@ def run_bounded(
         OSError: it could not be started.
     """
     process = _start(argv, cwd, None, sandbox)
-    try:
-        _bind(process.pid, deadline_seconds)
-        conversation = _Conversation(process, time.monotonic() + deadline_seconds, _CAP_BYTES)
-        ended = conversation.hold(stdin)
-    finally:
-        _clear(process)
-    return conversation.done(ended=ended)
+    _bind(process.pid, deadline_seconds)
+    return _held(process, stdin, deadline_seconds, _CAP_BYTES)
 
 
 def run_tethered(
@@ -189,8 +179,20 @@ def _start(
     return sandbox.start(Start(argv, cwd, variables, subprocess.PIPE, subprocess.PIPE, subprocess.PIPE))
 
 
+def _held(
+    process: subprocess.Popen[bytes], stdin: bytes, deadline_seconds: float, cap_bytes: int, *, leaves: bool = False
+) -> Done:
+    """Talk to a program until it has ended or must, and end what is left of it."""
+    try:
+        conversation = _Conversation(process, time.monotonic() + deadline_seconds, cap_bytes, leaves=leaves)
+        ended = conversation.hold(stdin)
+    finally:
+        _clear(process, leaves=leaves)
+    return conversation.done(ended=ended)
+
+
 def _bind(pid: int, deadline_seconds: float) -> None:
-    """Limit a process that was just started, and what it starts from now on."""
+    """Limit a process that was just started, and what it starts from now on; where that is not allowed it is told."""
     processor = math.ceil(deadline_seconds) * (os.cpu_count() or 1) + 1
     limits = ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, processor), (resource.RLIMIT_FSIZE, _FILE_BYTES))
     try:
@@ -200,7 +202,7 @@ def _bind(pid: int, deadline_seconds: float) -> None:
             resource.prlimit(pid, kind, (bound, bound))
     except ProcessLookupError:
         return  # it has ended already
-    except PermissionError:
+    except OSError:
         _say_unbound()
 
 
