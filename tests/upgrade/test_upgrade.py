@@ -221,3 +221,20 @@ def test_the_previous_commit_is_really_run_from_its_own_files(tmp_path: Path) ->
         env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "elsewhere\n"
+
+
+def test_hooks_and_settings_are_renewed_where_the_home_is_of_this_version(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, write_tiny(tmp_path / "source"))
+    try:
+        driver.init("--no-baseline")
+        hook = driver.repository / "hooks" / "reference-transaction"
+        as_made = hook.read_bytes()
+        hook.unlink()
+        sh("git", "-C", driver.repository, "config", "receive.unpackLimit", "100")
+        assert not driver.ask("upgrade", "--dry-run")["steps"]
+        assert not hook.exists()
+        driver.must("upgrade")
+        assert hook.read_bytes() == as_made
+        assert sh("git", "-C", driver.repository, "config", "receive.unpackLimit").stdout.strip() == "1"
+    finally:
+        driver.close()
